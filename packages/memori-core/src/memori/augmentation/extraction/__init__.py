@@ -1,0 +1,1 @@
+"""Propose facts from messages."""

@@ -1,0 +1,55 @@
+"""The contract of an embedder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where vectors live. Vectors of two spaces are never compared."""
+
+    embedder: str
+    model: str
+    dimension: int
+
+    @property
+    def key(self) -> str:
+        """One string for the three, e.g. "minilm/all-MiniLM-L6-v2-int8/384"."""
+        return f"{self.embedder}/{self.model}/{self.dimension}"
+
+
+class Embedder(ABC):
+    """Turns texts into unit vectors. One instance serves a whole process, so `embed` must be thread-safe.
+
+    `__init__` takes the part of the name after the first "/" (`embedder="ollama/nomic"` gives "nomic"), or None,
+    and loads nothing: the model is loaded by the first `embed`, so that making a Memori object stays cheap.
+    """
+
+    def __init__(self, model: str | None = None) -> None:
+        self.model = model
+
+    @property
+    @abstractmethod
+    def space(self) -> Space:
+        """The space its vectors live in. Must be known without loading the model where it can be."""
+
+    @abstractmethod
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return one unit vector per text, shape (len(texts), dimension), in order.
+
+        The same text gives the same vector whatever it is batched with, to within rounding. An empty text gets a
+        vector too. Raises `EmbeddingError` for failures of the model, `ModelIntegrityError` for a wrong file.
+        """
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """Return the unit vector of a query, shape (dimension,). Override where a model embeds queries differently."""
+        vector: NDArray[np.float32] = self.embed([text])[0]
+        return vector

@@ -1,0 +1,1 @@
+"""What text passes through before it is stored."""

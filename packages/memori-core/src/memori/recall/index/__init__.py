@@ -1,0 +1,1 @@
+"""Indexes over one entity's memories: caches of SQL, thrown away whenever in doubt."""

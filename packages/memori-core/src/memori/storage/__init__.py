@@ -1,0 +1,1 @@
+"""Keep conversations, jobs and facts in the user's own database."""

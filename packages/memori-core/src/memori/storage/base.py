@@ -1,0 +1,314 @@
+"""The contract of a storage: it speaks of memory, not of rows.
+
+Every method that touches an entity takes an `Attribution` and must confine itself to that (namespace, entity_id).
+Methods are synchronous and thread-safe. Failures are raised as the `StorageError` that fits, without secrets.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from ..embedding.base import Space
+from ..errors import StorageError
+from ..model import (
+    Attribution,
+    Conversation,
+    Fact,
+    FactStatus,
+    JobState,
+    Kind,
+    Message,
+    QueueStatus,
+    Receipt,
+    StoredMessage,
+    Triple,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Migrate = Literal["auto", "check", "off"]
+
+
+class Codec(Protocol):
+    """What text passes through on its way to and from the database. The default changes nothing."""
+
+    def encode(self, text: str) -> str:
+        """Return what is stored."""
+
+    def decode(self, stored: str) -> str:
+        """Return the text."""
+
+    def fingerprint(self, folded: str) -> str:
+        """Return a fixed-length token that is equal for equal text and reveals nothing an attacker may not see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Messages to append. The first `resent` of them may have been stored before; the rest are new for certain.
+
+    `conversation_id` forces a conversation; `augment=False` stores without a job.
+    """
+
+    messages: tuple[Message, ...]
+    resent: int
+    now: datetime
+    conversation_id: str | None = None
+    augment: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A leased job. `token` proves the lease; `attribution` carries the session the messages are in."""
+
+    id: str
+    token: str
+    attempt: int
+    attribution: Attribution
+    messages: tuple[StoredMessage, ...]
+    context: tuple[StoredMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntityState:
+    """What caches are keyed by. Both change with the facts; `generation` on every hard delete."""
+
+    revision: int = 0
+    generation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewFact:
+    """A fact to add. `fact.id` is chosen by the caller and derived from the job, so that a retry repeats nothing.
+
+    `search_text` is normalised; `fingerprint` is the codec's; `vectors` has shape (passages, dimension) or is None
+    when the embedder failed; `window` names the facts whose text went into the vector.
+    """
+
+    fact: Fact
+    search_text: str
+    fingerprint: str
+    vectors: NDArray[np.float32] | None = None
+    window: tuple[str, ...] = ()
+    triples: tuple[Triple, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """A fact to take out of the active set: superseded by another, forgotten, or quarantined."""
+
+    fact_id: str
+    status: FactStatus
+    superseded_by: str | None = None
+    valid_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FactChanges:
+    """What becomes of an entity's facts, in one transaction. `mentions` pairs fact ids with message keys."""
+
+    add: tuple[NewFact, ...] = ()
+    retire: tuple[Retirement, ...] = ()
+    mentions: tuple[tuple[str, str | None], ...] = ()
+    space: Space | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.add or self.retire or self.mentions)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """What an index needs of a fact. `text` is the normalised search text; `vectors` is None in another space."""
+
+    fact_id: str
+    text: str
+    kind: Kind
+    status: FactStatus
+    speaker: str | None
+    session_id: str | None
+    position: int | None
+    said_at: datetime | None
+    valid_from: datetime | None
+    valid_to: datetime | None
+    vectors: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Every fact changed after a revision, retired ones too, and the state the rows bring a cache to."""
+
+    state: EntityState
+    rows: Sequence[IndexRow]
+
+
+@dataclass(frozen=True, slots=True)
+class StorageOptions:
+    """How a storage is opened. `busy_timeout` is in seconds; `conversation_gap` ends a conversation."""
+
+    migrate: Migrate = "auto"
+    codec: Codec | None = None
+    busy_timeout: float = 20.0
+    conversation_gap: float = 30 * 60
+    pool_size: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Storage(ABC):
+    """Where memory lives. `__init__` opens nothing; the first operation connects and builds."""
+
+    def __init__(self, connection: Any, options: StorageOptions) -> None:
+        self.connection = connection
+        self.options = options
+
+    # lifecycle
+
+    @abstractmethod
+    def build(self) -> None:
+        """Create or migrate what is stored, under a lock, as `options.migrate` says. Raises `SchemaError`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release everything it opened itself; a connection the user passed in stays open."""
+
+    def after_fork(self) -> None:
+        """Drop inherited connections without touching them. Called in the child."""
+
+    @property
+    @abstractmethod
+    def display(self) -> str:
+        """Where memory lives, for people, without a password."""
+
+    # conversations
+
+    @abstractmethod
+    def append(self, attribution: Attribution, turn: Turn) -> Receipt:
+        """Store the messages that are not there yet, and a job for them, in one transaction.
+
+        A message is there already when its native id is in the session, or when it belongs to the longest suffix of
+        the session's messages that is a prefix of the resent ones. With no `attribution.session_id` the recent
+        sessions of the entity and process are tried, then the last one if it is not older than the conversation gap,
+        else a new one begins. Positions are allocated under the session's lock.
+        """
+
+    @abstractmethod
+    def messages(
+        self,
+        attribution: Attribution,
+        *,
+        conversation_id: str | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+    ) -> list[StoredMessage]:
+        """Return messages of the attribution's session (all sessions when None), oldest first.
+
+        `limit` keeps the newest ones; `before` gives those of a position below it (needs a session).
+        """
+
+    @abstractmethod
+    def conversations(self, attribution: Attribution, *, limit: int = 100, offset: int = 0) -> list[Conversation]:
+        """Return conversations of the entity (of the process and session where given), newest first."""
+
+    def replace_messages(self, attribution: Attribution, messages: Sequence[Message], *, now: datetime) -> None:
+        """Make the session hold exactly these messages, keeping those of the longest common prefix. No job, no fact
+        changes. Part of the `transcript` capability."""
+        raise StorageError(f"{type(self).__name__} cannot replace stored messages (capability 'transcript').")
+
+    # the outbox
+
+    @abstractmethod
+    def lease(self, *, limit: int, seconds: float, now: datetime) -> list[Job]:
+        """Take up to `limit` jobs that are due, oldest first: pending ones and those whose lease ran out.
+
+        Two callers never hold the same job, and jobs of one session are never out of order.
+        """
+
+    @abstractmethod
+    def extend(self, job: Job, *, seconds: float, now: datetime) -> bool:
+        """Prolong a lease. False when it was lost."""
+
+    @abstractmethod
+    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+        """Apply the changes and mark the job done in one transaction; return the facts added.
+
+        Raises `RevisionConflictError` when the entity moved on from `expected`. A lost lease changes nothing and
+        returns ().
+        """
+
+    @abstractmethod
+    def fail(self, job: Job, error: str, *, retry_at: datetime | None, now: datetime) -> bool:
+        """Give a job back until `retry_at`, or bury it as dead when None. False when the lease was lost."""
+
+    @abstractmethod
+    def open_jobs(self, attribution: Attribution | None) -> list[str]:
+        """Ids of jobs not yet final: of the attribution's entity (and process and session where given), or all."""
+
+    @abstractmethod
+    def job_states(self, job_ids: Collection[str]) -> dict[str, JobState]:
+        """The state of each known job."""
+
+    @abstractmethod
+    def queue_status(self, attribution: Attribution | None, *, now: datetime) -> QueueStatus:
+        """Count the jobs of the attribution, or all."""
+
+    @abstractmethod
+    def retry(self, attribution: Attribution | None, *, now: datetime) -> int:
+        """Make dead jobs pending again; return how many."""
+
+    # facts
+
+    @abstractmethod
+    def state(self, attribution: Attribution) -> EntityState:
+        """The entity's revision and generation; the defaults when nothing is stored."""
+
+    @abstractmethod
+    def changes_since(self, attribution: Attribution, space: Space, revision: int) -> Delta:
+        """Every fact changed after `revision`, with its vectors in `space`. The state is read before the rows."""
+
+    @abstractmethod
+    def facts(
+        self,
+        attribution: Attribution,
+        *,
+        ids: Collection[str] | None = None,
+        kinds: Collection[Kind] | None = None,
+        statuses: Collection[FactStatus] = ("active",),
+        as_of: datetime | None = None,
+        slots: Collection[str] | None = None,
+        process_id: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Fact]:
+        """Return the entity's facts, newest first, narrowed by whatever is given.
+
+        `as_of` is world time: facts valid then, those superseded since included.
+        """
+
+    @abstractmethod
+    def facts_by_fingerprint(self, attribution: Attribution, fingerprints: Collection[str]) -> dict[str, Fact]:
+        """Active facts (no episodes) with those fingerprints."""
+
+    @abstractmethod
+    def search(self, attribution: Attribution, terms: Sequence[str], *, limit: int) -> list[tuple[str, str]]:
+        """Ids and normalised texts of active facts that contain any of the normalised terms, most terms first.
+
+        The entity is part of the search, not a filter after it.
+        """
+
+    @abstractmethod
+    def apply(
+        self, attribution: Attribution, changes: FactChanges, *, expected: EntityState | None, now: datetime
+    ) -> EntityState:
+        """Apply changes made by hand, in one transaction. Raises `RevisionConflictError` as `complete` does."""
+
+    @abstractmethod
+    def triples(self, attribution: Attribution, *, limit: int = 1000) -> list[tuple[str, Triple]]:
+        """The entity's triples of active facts, each with the id of the fact it came from."""
+
+    @abstractmethod
+    def erase(self, attribution: Attribution) -> dict[str, int]:
+        """Delete everything about the entity for good; return how many rows of each table went."""

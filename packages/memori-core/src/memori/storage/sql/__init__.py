@@ -1,0 +1,1 @@
+"""One SQLAlchemy Core backend for every SQL database."""

@@ -1,0 +1,1 @@
+"""Memori inside LangChain: chat history and agent middleware."""

@@ -1,0 +1,1 @@
+"""Memori inside LlamaIndex: a BaseMemory for agents and chat engines."""

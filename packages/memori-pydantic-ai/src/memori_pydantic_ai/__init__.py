@@ -1,0 +1,1 @@
+"""Memori inside Pydantic AI: a capability and a history processor."""
