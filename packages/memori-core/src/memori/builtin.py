@@ -1,0 +1,59 @@
+"""Memori's own providers, registered through the same hooks as a third party's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .hookspecs import Provider, hookimpl
+
+
+@hookimpl
+def memori_storages() -> Iterable[Provider]:
+    """SQL databases through SQLAlchemy."""
+    return [
+        Provider(
+            "sqlalchemy",
+            "memori.storage.sql.storage:SQLStorage",
+            install="pip install memori-core",
+            matches=("sqlite", "sqlalchemy."),
+        )
+    ]
+
+
+@hookimpl
+def memori_embedders() -> Iterable[Provider]:
+    """The default model, and one that needs none."""
+    return [
+        Provider("minilm", "memori.embedding.onnx:MiniLMEmbedder", install="pip install memori-core"),
+        Provider("hashing", "memori.embedding.hashing:HashingEmbedder"),
+    ]
+
+
+@hookimpl
+def memori_extractors() -> Iterable[Provider]:
+    """Local extraction, and none at all."""
+    return [
+        Provider(
+            "local", "memori.augmentation.extraction.local:LocalExtractor", install="pip install memori-core"
+        ),
+        Provider("none", "memori.augmentation.extraction.none:NoExtractor"),
+    ]
+
+
+@hookimpl
+def memori_vector_indexes() -> Iterable[Provider]:
+    """FAISS in this process."""
+    return [Provider("faiss", "memori.recall.index.faiss:FaissIndex", install="pip install memori-core")]
+
+
+@hookimpl
+def memori_llm_adapters() -> Iterable[Provider]:
+    """LLM clients that can be registered."""
+    return [
+        Provider(
+            "openai",
+            "memori.llm.adapters.openai:OpenAIAdapter",
+            install="pip install 'memori-core[openai]'",
+            matches=("openai.",),
+        )
+    ]

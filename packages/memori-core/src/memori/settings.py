@@ -1,0 +1,82 @@
+"""Settings: keyword arguments, then memori.json, then MEMORI_* in the environment, then the defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    JsonConfigSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from .errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """Everything that can be set without code. Times are in seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MEMORI_", json_file="memori.json", extra="ignore", populate_by_name=True
+    )
+
+    database_url: str = Field(default="sqlite:///memori.db", description="Where memory lives.")
+    namespace: str = Field(default="default", description="Separates applications that share a database.")
+    embedder: str = Field(default="minilm", description="Which embedder turns text into vectors.")
+    extractor: str = Field(
+        default="local", description="Which extractor proposes facts; 'none' keeps only episodes."
+    )
+    vector_index: str = Field(default="faiss", description="Which index searches vectors.")
+    migrate: Literal["auto", "check", "off"] = Field(
+        default="auto", description="What to do with an old schema."
+    )
+    auto_ingest: bool = Field(default=True, description="Whether registered clients are given what is known.")
+    conscious_ingest: bool = Field(
+        default=False, description="Whether a conversation opens with the short-term tier."
+    )
+    recall_timeout: float = Field(
+        default=2.0, gt=0, description="A model call waits this long for memory, no longer."
+    )
+    token_budget: int = Field(default=250, gt=0, description="Tokens the injected block may take.")
+    min_relevance: float = Field(default=0.1, ge=0, le=1, description="Below this score nothing is recalled.")
+    inject: Literal["message", "system"] = Field(default="message", description="Where the block goes.")
+    drain_timeout: float = Field(
+        default=10.0, ge=0, description="close() and exit wait this long for open jobs."
+    )
+    max_attempts: int = Field(default=5, ge=1, description="Tries before a job is dead.")
+    pool_size: int | None = Field(
+        default=None,
+        ge=1,
+        description="Connections kept.",
+        validation_alias=AliasChoices("pool_size", "MEMORI_POOL_SIZE"),
+    )
+    disabled_plugins: str = Field(default="", description="Comma-separated names of plugins not to load.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources, strongest first."""
+        return init_settings, JsonConfigSettingsSource(settings_cls), env_settings
+
+
+def load(**given: Any) -> Settings:
+    """Read the settings. None means not given. Raises `ConfigurationError` naming the setting and where it is from."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(
+            f"Invalid settings ({problems}). They come from keyword arguments, {Path('memori.json').resolve()} "
+            "and MEMORI_* environment variables."
+        ) from None
+    except ValueError as error:
+        raise ConfigurationError(f"{Path('memori.json').resolve()} is not valid JSON: {error}") from error

@@ -1,0 +1,39 @@
+"""Counters through the OpenTelemetry API: nothing leaves the process unless the host configures an SDK."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from functools import lru_cache
+from typing import Any
+
+_seen: set[tuple[str, str]] = set()
+_seen_lock = threading.Lock()
+
+
+@lru_cache(maxsize=256)
+def _counter(name: str) -> Any:
+    from opentelemetry import metrics
+
+    return metrics.get_meter("memori").create_counter(f"memori.{name}")
+
+
+def count(name: str, amount: int = 1, **attributes: str | int | float | bool) -> None:
+    """Add to the counter `memori.<name>`. Attributes hold no text of a user and no secret."""
+    _counter(name).add(amount, attributes)
+
+
+def failure(logger: logging.Logger, what: str, error: BaseException) -> None:
+    """Count a failure the host must not feel, and log it: as a warning the first time, at debug level afterwards."""
+    count("failure", what=what, error=type(error).__name__)
+    with _seen_lock:
+        first = (what, type(error).__name__) not in _seen
+        _seen.add((what, type(error).__name__))
+    logger.log(
+        logging.WARNING if first else logging.DEBUG,
+        "%s failed: %s: %s",
+        what,
+        type(error).__name__,
+        error,
+        exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
+    )
