@@ -33,9 +33,7 @@ def memori_embedders() -> Iterable[Provider]:
 def memori_extractors() -> Iterable[Provider]:
     """Local extraction, and none at all."""
     return [
-        Provider(
-            "local", "memori.augmentation.extraction.local:LocalExtractor", install="pip install memori-core"
-        ),
+        Provider("local", "memori.augmentation.extraction.local:LocalExtractor", install="pip install memori-core"),
         Provider("none", "memori.augmentation.extraction.none:NoExtractor"),
     ]
 

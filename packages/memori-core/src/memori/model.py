@@ -10,9 +10,7 @@ from typing import Any, Literal, get_args
 from .errors import InvalidAttributionError
 
 Role = Literal["system", "user", "assistant", "tool"]
-Kind = Literal[
-    "fact", "preference", "skill", "rule", "event", "relationship", "attribute", "person", "episode"
-]
+Kind = Literal["fact", "preference", "skill", "rule", "event", "relationship", "attribute", "person", "episode"]
 SourceClass = Literal["user_input", "assistant", "tool", "web", "system"]
 FactStatus = Literal["active", "superseded", "quarantined", "forgotten"]
 JobState = Literal["pending", "running", "done", "dead"]

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pluggy
 
@@ -52,9 +52,7 @@ class Plugins:
     """
 
     def __init__(self, extra: Sequence[object] = (), *, disabled: Iterable[str] = ()) -> None:
-        self._blocked = {
-            name.strip() for name in [*disabled, *os.environ.get(_DISABLE, "").split(",")] if name.strip()
-        }
+        self._blocked = {name.strip() for name in [*disabled, *os.environ.get(_DISABLE, "").split(",")] if name.strip()}
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._distributions: dict[str, str] = {"builtin": "memori-core"}
@@ -97,9 +95,7 @@ class Plugins:
             return getattr(importlib.import_module(module_name), attribute)
         except ImportError as error:
             how = f" Install it with: {provider.install}" if provider.install else ""
-            raise MissingDependencyError(
-                f"{provider.name!r} needs a package that is missing: {error}.{how}"
-            ) from error
+            raise MissingDependencyError(f"{provider.name!r} needs a package that is missing: {error}.{how}") from error
         except AttributeError as error:
             raise BrokenPluginError(
                 f"Provider {provider.name!r} names {provider.target!r}, and there is no such class."
@@ -114,10 +110,7 @@ class Plugins:
             hooks = tuple(sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ()))
             offered = tuple(
                 sorted(
-                    f"{_singular(seam)}:{p.name}"
-                    for seam in SEAMS
-                    for owner, p in self._offers(seam)
-                    if owner == name
+                    f"{_singular(seam)}:{p.name}" for seam in SEAMS for owner, p in self._offers(seam) if owner == name
                 )
             )
             found.append(LoadedPlugin(name, self._distributions.get(name, "given in code"), hooks, offered))
@@ -174,7 +167,7 @@ class Plugins:
         offers = []
         for implementation in caller.get_hookimpls():
             try:
-                offered = list(implementation.function())
+                offered = list(cast("Iterable[object]", implementation.function()))
             except Exception as error:  # noqa: BLE001 - foreign code, reported under the plugin's name
                 raise BrokenPluginError(
                     f"Plugin {implementation.plugin_name!r} fails in memori_{seam}: {type(error).__name__}: {error}. "

@@ -67,7 +67,7 @@ class BoundedExecutor:
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="memori")
             self._pending += 1
             try:
-                future = self._pool.submit(context.run, function, *args, **kwargs)
+                future = self._pool.submit(lambda: context.run(function, *args, **kwargs))
             except BaseException:
                 self._pending -= 1
                 raise

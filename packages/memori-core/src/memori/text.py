@@ -57,10 +57,16 @@ def words(text: str) -> list[str]:
 
 def terms(text: str) -> list[str]:
     """The terms a text is searched by: its words without stop words, accents stripped, English ones stemmed."""
-    return [_stem(_unaccent(word)) if word.isascii() or word.isalpha() else word for word in words(text) if word not in _STOP]
+    return [
+        _stem(_unaccent(word)) if word.isascii() or word.isalpha() else word
+        for word in words(text)
+        if word not in _STOP
+    ]
 
 
 def _unaccent(word: str) -> str:
     if word.isascii() or _CJK.search(word):
         return word
-    return unicodedata.normalize("NFC", "".join(c for c in unicodedata.normalize("NFD", word) if ord(c) not in range(0x300, 0x370)))
+    return unicodedata.normalize(
+        "NFC", "".join(c for c in unicodedata.normalize("NFD", word) if ord(c) not in range(0x300, 0x370))
+    )

@@ -52,7 +52,8 @@ class Codec(Protocol):
 class Turn:
     """Messages to append. The first `resent` of them may have been stored before; the rest are new for certain.
 
-    `conversation_id` forces a conversation; `augment=False` stores without a job.
+    `conversation_id` forces a conversation; `augment=False` stores without a job. `join_recent`: where no session is
+    named and nothing was resent, go on in the last one rather than begin a new one.
     """
 
     messages: tuple[Message, ...]
@@ -60,6 +61,7 @@ class Turn:
     now: datetime
     conversation_id: str | None = None
     augment: bool = True
+    join_recent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +192,9 @@ class Storage(ABC):
         """Store the messages that are not there yet, and a job for them, in one transaction.
 
         A message is there already when its native id is in the session, or when it belongs to the longest suffix of
-        the session's messages that is a prefix of the resent ones. With no `attribution.session_id` the recent
-        sessions of the entity and process are tried, then the last one if it is not older than the conversation gap,
-        else a new one begins. Positions are allocated under the session's lock.
+        the session's messages that is a prefix of the resent ones. With no `attribution.session_id` the session
+        of the entity and process that the resent messages continue is found by that rule; else the last unnamed one,
+        if `join_recent` and it is not older than the conversation gap; else a new one begins. Positions are allocated under the session's lock.
         """
 
     @abstractmethod
@@ -224,7 +226,7 @@ class Storage(ABC):
     def lease(self, *, limit: int, seconds: float, now: datetime) -> list[Job]:
         """Take up to `limit` jobs that are due, oldest first: pending ones and those whose lease ran out.
 
-        Two callers never hold the same job, and jobs of one session are never out of order.
+        Two callers never hold the same job.
         """
 
     @abstractmethod

@@ -1,0 +1,369 @@
+"""Append messages once, however often an application resends them, and read them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+from sqlalchemy.engine import RowMapping
+
+from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
+from ..base import Codec, StorageOptions, Turn
+from . import schema as t
+from .dialects import insert_ignore
+from .values import (
+    derived_key,
+    digest,
+    entity_key,
+    from_micros,
+    message_values,
+    new_key,
+    process_key,
+    session_key,
+    to_micros,
+    to_stored_message,
+)
+
+_CANDIDATES = 20
+
+
+def append(
+    connection: Connection, attribution: Attribution, turn: Turn, options: StorageOptions, codec: Codec
+) -> Receipt:
+    """Store what is new of a turn, and a job for it. Runs inside the caller's write transaction."""
+    ensure_entity(connection, attribution, now=to_micros(turn.now))
+    digests = [digest(message, codec) for message in turn.messages]
+    session = _find_session(connection, attribution, turn, digests, options)
+    known = _already_stored(connection, session, turn, digests)
+    fresh = [index for index in range(len(turn.messages)) if index not in known]
+    if not fresh:
+        return Receipt(session["external_id"], None, stored=0, repeated=len(known), job_id=None)
+
+    conversation_id, public_id = _conversation(connection, session, turn, turn.messages[fresh[0]], options)
+    first = session["message_count"]
+    rows = [
+        {
+            "id": new_key(),
+            "entity_id": session["entity_id"],
+            "session_id": session["id"],
+            "conversation_id": conversation_id,
+            "position": first + offset,
+            **message_values(turn.messages[index], codec, now=turn.now),
+        }
+        for offset, index in enumerate(fresh)
+    ]
+    connection.execute(t.message.insert(), rows)
+    last_said = max(row["said_at"] for row in rows)
+    connection.execute(
+        update(t.session)
+        .where(t.session.c.id == session["id"])
+        .values(message_count=first + len(rows), last_at=last_said, last_digest=rows[-1]["digest"])
+    )
+    connection.execute(update(t.conversation).where(t.conversation.c.id == conversation_id).values(last_at=last_said))
+    job_id = _enqueue(connection, session, first, first + len(rows) - 1, turn) if turn.augment else None
+    return Receipt(session["external_id"], public_id, stored=len(rows), repeated=len(known), job_id=job_id)
+
+
+def replace(
+    connection: Connection, attribution: Attribution, messages: Sequence[Message], codec: Codec, *, turn: Turn
+) -> None:
+    """Make a session hold exactly these messages; those of the longest common prefix keep their rows."""
+    session = _named_session(connection, attribution, turn, str(attribution.session_id))
+    stored = connection.execute(
+        select(t.message.c.id, t.message.c.digest, t.message.c.native_id)
+        .where(t.message.c.session_id == session["id"])
+        .order_by(t.message.c.position)
+    ).all()
+    digests = [digest(message, codec) for message in messages]
+    kept = 0
+    while kept < min(len(stored), len(messages)) and _same(
+        stored[kept].digest, stored[kept].native_id, digests[kept], messages[kept].id
+    ):
+        kept += 1
+    gone = [row.id for row in stored[kept:]]
+    for start in range(0, len(gone), 500):
+        connection.execute(t.message.delete().where(t.message.c.id.in_(gone[start : start + 500])))
+    # The counter never goes back: a position belongs to one message for ever.
+    connection.execute(
+        update(t.session)
+        .where(t.session.c.id == session["id"])
+        .values(last_digest=stored[kept - 1].digest if kept else None)
+    )
+    if messages[kept:]:
+        rest = Turn(tuple(messages[kept:]), resent=0, now=turn.now, augment=False)
+        append(connection, attribution, rest, StorageOptions(), codec)
+
+
+def messages(
+    connection: Connection,
+    attribution: Attribution,
+    codec: Codec,
+    *,
+    conversation_id: str | None = None,
+    limit: int | None = None,
+    before: int | None = None,
+) -> list[StoredMessage]:
+    """Read messages of the session, or of the whole entity, oldest first."""
+    m, s, c = t.message, t.session, t.conversation
+    query = (
+        select(m, s.c.external_id.label("session"), c.c.external_id.label("conversation"))
+        .join(s, s.c.id == m.c.session_id)
+        .join(c, c.c.id == m.c.conversation_id)
+        .where(m.c.entity_id == entity_key(attribution))
+        .where(*in_scope(attribution))
+    )
+    if conversation_id is not None:
+        query = query.where(or_(c.c.id == conversation_id, c.c.external_id == conversation_id))
+    if before is not None:
+        query = query.where(m.c.position < before)
+    order = (m.c.position,) if attribution.session_id is not None else (m.c.said_at, m.c.session_id, m.c.position)
+    query = query.order_by(*(column.desc() for column in order))
+    if limit is not None:
+        query = query.limit(limit)
+    rows = connection.execute(query).mappings().all()
+    return [
+        to_stored_message({**row, "conversation_id": row["conversation"] or row["conversation_id"]}, codec)
+        for row in reversed(rows)
+    ]
+
+
+def conversations(
+    connection: Connection, attribution: Attribution, codec: Codec, *, limit: int, offset: int
+) -> list[Conversation]:
+    """Read conversations, newest first."""
+    c, s, m = t.conversation, t.session, t.message
+    count = select(func.count()).where(m.c.conversation_id == c.c.id).scalar_subquery()
+    query = (
+        select(c, s.c.external_id.label("session"), count.label("message_count"))
+        .join(s, s.c.id == c.c.session_id)
+        .where(c.c.entity_id == entity_key(attribution))
+        .where(*in_scope(attribution))
+        .order_by(c.c.last_at.desc(), c.c.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return [
+        Conversation(
+            id=row["external_id"] or row["id"],
+            session_id=row["session"],
+            started_at=from_micros(row["started_at"]),
+            last_at=from_micros(row["last_at"]),
+            message_count=row["message_count"],
+            summary=codec.decode(row["summary"]) if row["summary"] else None,
+        )
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def ensure_entity(connection: Connection, attribution: Attribution, *, now: int) -> None:
+    """Make sure the rows of the entity and the process exist."""
+    insert_ignore(
+        connection,
+        t.entity,
+        [
+            {
+                "id": entity_key(attribution),
+                "namespace": attribution.namespace,
+                "external_id": attribution.entity_id,
+                "revision": 0,
+                "generation": new_key(),
+                "created_at": now,
+            }
+        ],
+    )
+    if attribution.process_id is not None:
+        insert_ignore(
+            connection,
+            t.process,
+            [
+                {
+                    "id": process_key(attribution),
+                    "namespace": attribution.namespace,
+                    "external_id": attribution.process_id,
+                    "created_at": now,
+                }
+            ],
+        )
+
+
+def in_scope(attribution: Attribution) -> list[ColumnElement[bool]]:
+    """Narrow a query that joins the session to the attribution's process and session, where it names them."""
+    conditions = []
+    if attribution.process_id is not None:
+        conditions.append(t.session.c.process_id == process_key(attribution))
+    if attribution.session_id is not None:
+        conditions.append(t.session.c.external_id == attribution.session_id)
+    return conditions
+
+
+def _same(digest: str, native_id: str | None, other_digest: str, other_id: str | None) -> bool:
+    """Native ids decide where both have one; else role, exact content and tool ids."""
+    return native_id == other_id if native_id and other_id else digest == other_digest
+
+
+def _find_session(
+    connection: Connection, attribution: Attribution, turn: Turn, digests: list[str], options: StorageOptions
+) -> dict[str, Any]:
+    if attribution.session_id is not None:
+        return _named_session(connection, attribution, turn, attribution.session_id)
+    # The entity's lock orders turns that would each find no session and begin one.
+    connection.execute(select(t.entity.c.id).where(t.entity.c.id == entity_key(attribution)).with_for_update())
+    found = _continued_session(connection, attribution, turn, digests)
+    if found is None and turn.join_recent:
+        found = (
+            connection.execute(
+                _sessions(attribution)
+                .where(t.session.c.implicit == 1)
+                .where(t.session.c.last_at >= _said_at(turn.messages[0], turn) - int(options.conversation_gap * 1e6))
+                .limit(1)
+            )
+            .mappings()
+            .first()
+        )
+    if found is None:
+        return _named_session(connection, attribution, turn, new_key(), implicit=True)
+    return _lock_session(connection, found["id"])
+
+
+def _sessions(attribution: Attribution) -> Any:
+    process = process_key(attribution)
+    return (
+        select(t.session)
+        .where(t.session.c.entity_id == entity_key(attribution))
+        .where(t.session.c.process_id.is_(None) if process is None else t.session.c.process_id == process)
+        .order_by(t.session.c.last_at.desc(), t.session.c.id.desc())
+    )
+
+
+def _continued_session(
+    connection: Connection, attribution: Attribution, turn: Turn, digests: list[str]
+) -> RowMapping | None:
+    """The session whose end the resent messages repeat at greatest length: its last message must be among them."""
+    resent = sorted(set(digests[: turn.resent]))[:500]
+    if not resent:
+        return None
+    candidates = connection.execute(
+        _sessions(attribution).where(t.session.c.last_digest.in_(resent)).limit(_CANDIDATES)
+    ).mappings()
+    best: tuple[int, RowMapping] | None = None
+    for candidate in candidates.all():
+        overlap = _overlap(connection, candidate["id"], turn, digests)
+        if overlap and (best is None or overlap > best[0]):
+            best = overlap, candidate
+    return best[1] if best else None
+
+
+def _named_session(
+    connection: Connection, attribution: Attribution, turn: Turn, external_id: str, *, implicit: bool = False
+) -> dict[str, Any]:
+    key = session_key(attribution, external_id)
+    now = to_micros(turn.now)
+    row = {
+        "id": key,
+        "entity_id": entity_key(attribution),
+        "process_id": process_key(attribution),
+        "external_id": external_id,
+        "implicit": int(implicit),
+        "message_count": 0,
+        "created_at": now,
+        "last_at": now,
+    }
+    insert_ignore(connection, t.session, [row])
+    return _lock_session(connection, key)
+
+
+def _lock_session(connection: Connection, key: str) -> dict[str, Any]:
+    return dict(connection.execute(select(t.session).where(t.session.c.id == key).with_for_update()).mappings().one())
+
+
+def _overlap(connection: Connection, session: str, turn: Turn, digests: list[str]) -> int:
+    """Length of the longest suffix of the session's messages that is a prefix of the resent ones."""
+    tail = connection.execute(
+        select(t.message.c.digest, t.message.c.native_id)
+        .where(t.message.c.session_id == session)
+        .order_by(t.message.c.position.desc())
+        .limit(turn.resent)
+    ).all()[::-1]
+    for length in range(len(tail), 0, -1):
+        if all(
+            _same(row.digest, row.native_id, digests[i], turn.messages[i].id)
+            for i, row in enumerate(tail[len(tail) - length :])
+        ):
+            return length
+    return 0
+
+
+def _already_stored(connection: Connection, session: dict[str, Any], turn: Turn, digests: list[str]) -> set[int]:
+    known = set(range(_overlap(connection, session["id"], turn, digests))) if session["message_count"] else set()
+    by_native_id: dict[str, list[int]] = {}
+    for index, message in enumerate(turn.messages):
+        if message.id:
+            by_native_id.setdefault(message.id, []).append(index)
+    known.update(index for repeats in by_native_id.values() for index in repeats[1:])
+    ids = list(by_native_id)
+    for start in range(0, len(ids), 500):
+        stored = connection.execute(
+            select(t.message.c.native_id)
+            .where(t.message.c.session_id == session["id"])
+            .where(t.message.c.native_id.in_(ids[start : start + 500]))
+        ).scalars()
+        known.update(by_native_id[native_id][0] for native_id in stored)
+    return known
+
+
+def _conversation(
+    connection: Connection, session: dict[str, Any], turn: Turn, first: Message, options: StorageOptions
+) -> tuple[str, str]:
+    """The conversation to append to, as (row id, public id): the named one, the open one, or a new one."""
+    said_at = _said_at(first, turn)
+    row = {
+        "id": new_key(),
+        "entity_id": session["entity_id"],
+        "session_id": session["id"],
+        "external_id": turn.conversation_id,
+        "started_at": said_at,
+        "last_at": said_at,
+    }
+    if turn.conversation_id is not None:
+        row["id"] = derived_key("conversation", session["id"], turn.conversation_id)
+        insert_ignore(connection, t.conversation, [row])
+        return row["id"], turn.conversation_id
+    latest = (
+        connection.execute(
+            select(t.conversation)
+            .where(t.conversation.c.session_id == session["id"])
+            .order_by(t.conversation.c.last_at.desc(), t.conversation.c.id.desc())
+            .limit(1)
+        )
+        .mappings()
+        .first()
+    )
+    if latest is not None and said_at - latest["last_at"] <= options.conversation_gap * 1e6:
+        return latest["id"], latest["external_id"] or latest["id"]
+    connection.execute(t.conversation.insert(), row)
+    return row["id"], row["id"]
+
+
+def _said_at(message: Message, turn: Turn) -> int:
+    return to_micros(message.created_at or turn.now)
+
+
+def _enqueue(connection: Connection, session: dict[str, Any], first: int, last: int, turn: Turn) -> str:
+    now = to_micros(turn.now)
+    key = new_key()
+    connection.execute(
+        t.job.insert(),
+        {
+            "id": key,
+            "entity_id": session["entity_id"],
+            "session_id": session["id"],
+            "first_position": first,
+            "last_position": last,
+            "state": "pending",
+            "attempts": 0,
+            "next_attempt_at": now,
+            "created_at": now,
+        },
+    )
+    return key

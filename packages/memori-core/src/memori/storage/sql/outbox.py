@@ -1,0 +1,159 @@
+"""The jobs: leased by workers, completed once, retried when they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy.engine import RowMapping
+
+from ...model import Attribution, JobState, QueueStatus
+from ..base import Codec, Job
+from . import schema as t
+from .conversations import in_scope
+from .values import entity_key, new_key, optional_micros, to_micros, to_stored_message
+
+_OPEN = ("pending", "running")
+CONTEXT_MESSAGES = 10
+
+
+def lease(connection: Connection, codec: Codec, *, limit: int, seconds: float, now: datetime) -> list[Job]:
+    """Take due jobs. Locked rows are skipped where the database can, and the update checks again where it cannot."""
+    moment = to_micros(now)
+    due = or_(
+        and_(t.job.c.state == "pending", t.job.c.next_attempt_at <= moment),
+        and_(t.job.c.state == "running", t.job.c.lease_until <= moment),
+    )
+    # No ORDER BY over a join here: the lock must touch jobs only.
+    rows = (
+        connection.execute(
+            select(t.job)
+            .where(due)
+            .order_by(t.job.c.created_at, t.job.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        .mappings()
+        .all()
+    )
+    return [job for row in rows if (job := _take(connection, row, codec, until=moment + int(seconds * 1e6)))]
+
+
+def _take(connection: Connection, row: RowMapping, codec: Codec, *, until: int) -> Job | None:
+    token = new_key()
+    taken = connection.execute(
+        update(t.job)
+        .where(t.job.c.id == row["id"], t.job.c.state == row["state"], t.job.c.attempts == row["attempts"])
+        .values(state="running", attempts=row["attempts"] + 1, lease_token=token, lease_until=until)
+    )
+    if taken.rowcount == 0:
+        return None
+    m, s, e, p = t.message, t.session, t.entity, t.process
+    owner = connection.execute(
+        select(e.c.namespace, e.c.external_id.label("entity"), p.c.external_id.label("process"), s.c.external_id)
+        .select_from(s.join(e, e.c.id == s.c.entity_id).outerjoin(p, p.c.id == s.c.process_id))
+        .where(s.c.id == row["session_id"])
+    ).one()
+    found = connection.execute(
+        select(m)
+        .where(m.c.session_id == row["session_id"], m.c.entity_id == row["entity_id"])
+        .where(m.c.position <= row["last_position"])
+        .order_by(m.c.position.desc())
+        .limit(row["last_position"] - row["first_position"] + 1 + CONTEXT_MESSAGES)
+    ).mappings()
+    stored = [to_stored_message({**one, "session": owner.external_id}, codec) for one in reversed(found.all())]
+    return Job(
+        id=row["id"],
+        token=token,
+        attempt=row["attempts"] + 1,
+        attribution=Attribution(owner.entity, owner.process, owner.external_id, owner.namespace),
+        messages=tuple(one for one in stored if one.position >= row["first_position"]),
+        context=tuple(one for one in stored if one.position < row["first_position"]),
+    )
+
+
+def extend(connection: Connection, job: Job, *, seconds: float, now: datetime) -> bool:
+    """Prolong a lease that is still held."""
+    return _update_held(connection, job, lease_until=to_micros(now) + int(seconds * 1e6))
+
+
+def finish(connection: Connection, job: Job, *, now: datetime) -> bool:
+    """Mark a job done if its lease is still held."""
+    return _update_held(
+        connection, job, state="done", lease_token=None, lease_until=None, last_error=None, finished_at=to_micros(now)
+    )
+
+
+def fail(connection: Connection, job: Job, error: str, *, retry_at: datetime | None, now: datetime) -> bool:
+    """Give a job back, or bury it."""
+    return _update_held(
+        connection,
+        job,
+        state="dead" if retry_at is None else "pending",
+        next_attempt_at=optional_micros(retry_at) or to_micros(now),
+        finished_at=to_micros(now) if retry_at is None else None,
+        last_error=error[:4000],
+        lease_token=None,
+        lease_until=None,
+    )
+
+
+def _update_held(connection: Connection, job: Job, **values: object) -> bool:
+    held = (t.job.c.id == job.id, t.job.c.state == "running", t.job.c.lease_token == job.token)
+    return connection.execute(update(t.job).where(*held).values(**values)).rowcount > 0
+
+
+def open_jobs(connection: Connection, attribution: Attribution | None) -> list[str]:
+    """Ids of jobs not yet final, oldest first."""
+    query = select(t.job.c.id).where(t.job.c.state.in_(_OPEN)).order_by(t.job.c.created_at)
+    return list(connection.execute(_scoped(query, attribution)).scalars())
+
+
+def job_states(connection: Connection, job_ids: Collection[str]) -> dict[str, JobState]:
+    """The state of each known job."""
+    ids = sorted(job_ids)
+    found: dict[str, JobState] = {}
+    for start in range(0, len(ids), 500):
+        query = select(t.job.c.id, t.job.c.state).where(t.job.c.id.in_(ids[start : start + 500]))
+        found.update((row.id, row.state) for row in connection.execute(query))
+    return found
+
+
+def queue_status(connection: Connection, attribution: Attribution | None, *, now: datetime) -> QueueStatus:
+    """Count jobs by state."""
+    query = select(t.job.c.state, func.count().label("jobs"), func.min(t.job.c.created_at).label("oldest"))
+    rows = {row.state: row for row in connection.execute(_scoped(query, attribution).group_by(t.job.c.state))}
+    oldest = min((rows[state].oldest for state in _OPEN if state in rows), default=None)
+    last_error = connection.execute(
+        _scoped(select(t.job.c.last_error), attribution)
+        .where(t.job.c.last_error.is_not(None))
+        .order_by(t.job.c.id.desc())
+        .limit(1)
+    ).scalar()
+    return QueueStatus(
+        **{state: rows[state].jobs for state in ("pending", "running", "done", "dead") if state in rows},
+        oldest_age=None if oldest is None else max(0.0, (to_micros(now) - oldest) / 1e6),
+        last_error=last_error,
+    )
+
+
+def retry(connection: Connection, attribution: Attribution | None, *, now: datetime) -> int:
+    """Make dead jobs pending again, with all their attempts."""
+    dead = list(connection.execute(_scoped(select(t.job.c.id).where(t.job.c.state == "dead"), attribution)).scalars())
+    for start in range(0, len(dead), 500):
+        connection.execute(
+            update(t.job)
+            .where(t.job.c.id.in_(dead[start : start + 500]), t.job.c.state == "dead")
+            .values(state="pending", attempts=0, next_attempt_at=to_micros(now), finished_at=None)
+        )
+    return len(dead)
+
+
+def _scoped(query, attribution: Attribution | None):  # type: ignore[no-untyped-def]
+    if attribution is None:
+        return query
+    query = query.where(t.job.c.entity_id == entity_key(attribution))
+    if attribution.process_id is not None or attribution.session_id is not None:
+        query = query.join(t.session, t.session.c.id == t.job.c.session_id).where(*in_scope(attribution))
+    return query

@@ -1,0 +1,215 @@
+"""The SQL backend: each operation of the contract as one transaction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ...embedding.base import Space
+from ...errors import UnknownFactError
+from ...model import (
+    Attribution,
+    Conversation,
+    Fact,
+    FactStatus,
+    JobState,
+    Kind,
+    Message,
+    QueueStatus,
+    Receipt,
+    StoredMessage,
+    Triple,
+)
+from ...privacy.codec import PlainCodec
+from ..base import Codec, Delta, EntityState, FactChanges, Job, Storage, StorageOptions, Turn
+from . import conversations, facts, migrations, outbox
+from .engine import Database
+from .values import to_micros
+
+
+class SQLStorage(Storage):
+    """Any database SQLAlchemy can open; tested on SQLite."""
+
+    def __init__(self, connection: Any, options: StorageOptions) -> None:
+        super().__init__(connection, options)
+        self._database = Database(connection, options)
+        self._codec: Codec = options.codec or PlainCodec()
+        self._built = False
+        self._building = threading.Lock()
+
+    @property
+    def display(self) -> str:
+        """The URL, with *** for the password."""
+        return self._database.display
+
+    def build(self) -> None:
+        """Create or migrate the tables."""
+        with self._building:
+            migrations.build(self._database, self.options.migrate)
+            self._built = True
+
+    def close(self) -> None:
+        """Close the pool, if it was opened here."""
+        self._database.close()
+
+    def after_fork(self) -> None:
+        """Forget the parent's connections."""
+        self._building = threading.Lock()
+        self._database.after_fork()
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        if not self._built:
+            self.build()
+        with self._database.read() as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        if not self._built:
+            self.build()
+        with self._database.write() as connection:
+            yield connection
+
+    def append(self, attribution: Attribution, turn: Turn) -> Receipt:
+        """Store the new messages of a turn and their job."""
+        with self._write() as connection:
+            return conversations.append(connection, attribution, turn, self.options, self._codec)
+
+    def messages(
+        self,
+        attribution: Attribution,
+        *,
+        conversation_id: str | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+    ) -> list[StoredMessage]:
+        """Read messages, oldest first."""
+        with self._read() as connection:
+            return conversations.messages(
+                connection, attribution, self._codec, conversation_id=conversation_id, limit=limit, before=before
+            )
+
+    def conversations(self, attribution: Attribution, *, limit: int = 100, offset: int = 0) -> list[Conversation]:
+        """Read conversations, newest first."""
+        with self._read() as connection:
+            return conversations.conversations(connection, attribution, self._codec, limit=limit, offset=offset)
+
+    def replace_messages(self, attribution: Attribution, messages: Sequence[Message], *, now: datetime) -> None:
+        """Make the session hold exactly these messages."""
+        turn = Turn(tuple(messages), resent=0, now=now, augment=False)
+        with self._write() as connection:
+            conversations.ensure_entity(connection, attribution, now=to_micros(now))
+            conversations.replace(connection, attribution, messages, self._codec, turn=turn)
+
+    def lease(self, *, limit: int, seconds: float, now: datetime) -> list[Job]:
+        """Take due jobs."""
+        with self._write() as connection:
+            return outbox.lease(connection, self._codec, limit=limit, seconds=seconds, now=now)
+
+    def extend(self, job: Job, *, seconds: float, now: datetime) -> bool:
+        """Prolong a lease."""
+        with self._write() as connection:
+            return outbox.extend(connection, job, seconds=seconds, now=now)
+
+    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+        """Apply the changes and mark the job done."""
+        with self._write() as connection:
+            if not outbox.finish(connection, job, now=now):
+                return ()
+            return facts.apply(connection, job.attribution, changes, self._codec, expected=expected, now=now)
+
+    def fail(self, job: Job, error: str, *, retry_at: datetime | None, now: datetime) -> bool:
+        """Give a job back, or bury it."""
+        with self._write() as connection:
+            return outbox.fail(connection, job, error, retry_at=retry_at, now=now)
+
+    def open_jobs(self, attribution: Attribution | None) -> list[str]:
+        """Ids of jobs not yet final."""
+        with self._read() as connection:
+            return outbox.open_jobs(connection, attribution)
+
+    def job_states(self, job_ids: Collection[str]) -> dict[str, JobState]:
+        """The state of each known job."""
+        with self._read() as connection:
+            return outbox.job_states(connection, job_ids)
+
+    def queue_status(self, attribution: Attribution | None, *, now: datetime) -> QueueStatus:
+        """Count jobs."""
+        with self._read() as connection:
+            return outbox.queue_status(connection, attribution, now=now)
+
+    def retry(self, attribution: Attribution | None, *, now: datetime) -> int:
+        """Make dead jobs pending again."""
+        with self._write() as connection:
+            return outbox.retry(connection, attribution, now=now)
+
+    def state(self, attribution: Attribution) -> EntityState:
+        """The entity's revision and generation."""
+        with self._read() as connection:
+            return facts.state(connection, attribution)
+
+    def changes_since(self, attribution: Attribution, space: Space, revision: int) -> Delta:
+        """Facts changed after a revision."""
+        with self._read() as connection:
+            return facts.changes_since(connection, attribution, space, revision, self._codec)
+
+    def facts(
+        self,
+        attribution: Attribution,
+        *,
+        ids: Collection[str] | None = None,
+        kinds: Collection[Kind] | None = None,
+        statuses: Collection[FactStatus] = ("active",),
+        as_of: datetime | None = None,
+        slots: Collection[str] | None = None,
+        process_id: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Fact]:
+        """Read facts, newest first."""
+        with self._read() as connection:
+            found = facts.select_facts(
+                connection, attribution, self._codec, ids=ids, kinds=kinds, statuses=statuses, as_of=as_of,
+                slots=slots, process_id=process_id, limit=limit, offset=offset,
+            )  # fmt: skip
+        return [fact for _, fact in found]
+
+    def facts_by_fingerprint(self, attribution: Attribution, fingerprints: Collection[str]) -> dict[str, Fact]:
+        """Active facts, not episodes, with those fingerprints."""
+        with self._read() as connection:
+            found = facts.select_facts(connection, attribution, self._codec, fingerprints=fingerprints)
+        return {fingerprint: fact for fingerprint, fact in found if fact.kind != "episode"}
+
+    def search(self, attribution: Attribution, terms: Sequence[str], *, limit: int) -> list[tuple[str, str]]:
+        """Facts that hold any of the terms."""
+        with self._read() as connection:
+            return facts.search(connection, attribution, terms, limit=limit)
+
+    def apply(
+        self, attribution: Attribution, changes: FactChanges, *, expected: EntityState | None, now: datetime
+    ) -> EntityState:
+        """Change facts by hand."""
+        with self._write() as connection:
+            wanted = {retirement.fact_id for retirement in changes.retire}
+            known = facts.select_facts(connection, attribution, self._codec, ids=wanted, statuses=()) if wanted else []
+            if missing := wanted - {fact.id for _, fact in known}:
+                raise UnknownFactError(f"{attribution.entity_id!r} has no fact {sorted(missing)[0]!r}.")
+            conversations.ensure_entity(connection, attribution, now=to_micros(now))
+            facts.apply(connection, attribution, changes, self._codec, expected=expected, now=now)
+            return facts.state(connection, attribution)
+
+    def triples(self, attribution: Attribution, *, limit: int = 1000) -> list[tuple[str, Triple]]:
+        """Triples of active facts."""
+        with self._read() as connection:
+            return facts.triples(connection, attribution, self._codec, limit=limit)
+
+    def erase(self, attribution: Attribution) -> dict[str, int]:
+        """Delete everything about the entity."""
+        with self._write() as connection:
+            return facts.erase(connection, attribution)
