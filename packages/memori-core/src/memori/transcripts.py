@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any
 
 from .errors import InvalidAttributionError, TranscriptError
 from .model import ROLES, Message, Role, ToolCall, check_id
@@ -56,9 +56,11 @@ def read(path: Path | str, *, batch: int = 200) -> Iterator[Transcript]:
                 pending = []
             session, empty = session_id, False
             pending.append(message)
-    except TranscriptError:
+    except (TranscriptError, OSError) as error:
         if pending:
             yield Transcript(session, tuple(pending))
+        if isinstance(error, OSError):
+            raise TranscriptError(path, f"cannot be read: {error.strerror or error}.") from error
         raise
     if empty:
         raise TranscriptError(path, "holds no messages.")
@@ -74,8 +76,8 @@ class _Place:
     what: str = ""
     line: int | None = None
 
-    def fail(self, reason: str) -> NoReturn:
-        raise TranscriptError(self.path, f"{self.what} {reason}".strip(), line=self.line) from None
+    def error(self, reason: str) -> TranscriptError:
+        return TranscriptError(self.path, f"{self.what} {reason}".strip(), line=self.line)
 
 
 _Entries = Iterator[tuple[str, Message]]
@@ -83,51 +85,40 @@ _Entries = Iterator[tuple[str, Message]]
 
 def _document(path: Path) -> _Entries:
     place = _Place(path, _session_of(path))
-    with _open(place) as file:
+    with path.open("rb") as file:
         data = file.read()
     text = _decode(data, place).strip()
     if not text:
-        place.fail("is empty.")
+        raise place.error("is empty.")
     value = _parse(text, place)
-    if _is_locomo(value):
-        yield from _locomo(value, place)
-    elif isinstance(value, list):
-        for number, item in enumerate(value, 1):
-            yield from _item(item, number, place)
-    else:
-        yield from _item(value, 1, place)
+    items = value if isinstance(value, list) else [value]
+    for number, item in enumerate(items, 1):
+        yield from _item(item, number, place)
 
 
 def _lines(path: Path) -> _Entries:
     place = _Place(path, _session_of(path))
-    with _open(place) as file:
+    with path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), 1):
             here = replace(place, line=number)
             if len(line) > MAX_LINE:
-                here.fail(f"is longer than {MAX_LINE} bytes; is this a JSON lines file?")
+                raise here.error(f"is longer than {MAX_LINE} bytes; is this a JSON lines file?")
             if text := _decode(line, here).strip():
                 yield from _item(_parse(text, here), number, here)
 
 
-def _open(place: _Place) -> BinaryIO:
-    try:
-        return place.path.open("rb")
-    except OSError as error:
-        place.fail(f"cannot be opened: {error.strerror or error}.")
-
-
 def _decode(data: bytes, place: _Place) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        place.fail("is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 IN > OUT")
+        raise place.error("is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 IN > OUT")
     if b"\x00" in data:
-        place.fail("is binary, not JSON text.")
+        raise place.error("is binary, not JSON text.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        place.fail(
+        raise place.error(
             f"is not UTF-8 (byte 0x{data[error.start]:02x} at offset {error.start}); "
             "convert it, for example: iconv -f LATIN1 -t UTF-8 IN > OUT"
-        )
+        ) from None
 
 
 def _parse(text: str, place: _Place) -> Any:
@@ -135,41 +126,49 @@ def _parse(text: str, place: _Place) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         line = place.line if place.line is not None else error.lineno
-        replace(place, line=line).fail(f"is not valid JSON: {error.msg} at column {error.colno}.")
+        raise replace(place, line=line).error(f"is not valid JSON: {error.msg} at column {error.colno}.") from None
     except (ValueError, RecursionError) as error:
-        place.fail(f"is not usable JSON: {error}.")
+        raise place.error(f"is not usable JSON: {error}.") from None
 
 
 def _item(value: Any, number: int, place: _Place) -> _Entries:
     """A message or a conversation: item `number` of a list, or line `number` of a file."""
-    if isinstance(value, Mapping) and "role" in value:
+    session = place.session if number == 1 else f"{place.session}-{number}"
+    if isinstance(value, list):
+        value = {"messages": value}
+    if not isinstance(value, Mapping):
+        value = {}
+    if "role" in value:
         yield _own_id(value, _SESSION_IDS[:2], place) or place.session, _message(value, number, place)
-    elif isinstance(value, list) or (isinstance(value, Mapping) and isinstance(value.get("messages"), list)):
-        about, messages = ({}, value) if isinstance(value, list) else (value, value["messages"])
-        session = _own_id(about, _SESSION_IDS, place)
-        if session is None:
-            session = place.session if number == 1 else f"{place.session}-{number}"
-        began = _time(about, place)
+    elif isinstance(value.get("messages"), list):
         what = f"conversation {number}, " if number > 1 and place.line is None else ""
-        for position, raw in enumerate(messages, 1):
-            message = _message(raw, position, replace(place, what=what))
-            yield session, replace(message, created_at=message.created_at or began)
+        yield from _conversation(value, session, replace(place, what=what))
+    elif (locomo := value.get("conversation", value)).keys() >= _LOCOMO:
+        yield from _locomo(locomo, session, place)
     else:
-        place.fail(
+        raise place.error(
             f'holds neither a message ({{"role": …, "content": …}}) nor a conversation ({{"messages": […]}})'
             f"{f' at item {number}' if place.line is None else ''}."
         )
 
 
+def _conversation(value: Mapping[str, Any], session: str, place: _Place) -> _Entries:
+    session = _own_id(value, _SESSION_IDS, place) or session
+    began = _time(value, place)
+    for position, raw in enumerate(value["messages"], 1):
+        message = _message(raw, position, place)
+        yield session, replace(message, created_at=message.created_at or began)
+
+
 def _message(raw: Any, position: int, place: _Place) -> Message:
     place = replace(place, what=f"{place.what}message {position}")
     if not isinstance(raw, Mapping):
-        place.fail(f"is {type(raw).__name__}, not an object.")
+        raise place.error(f"is {type(raw).__name__}, not an object.")
     given = raw.get("role")
     role = _ALIASES.get(given, given) if isinstance(given, str) else given
     if role not in ROLES:
-        place.fail(f"has the unknown role {given!r}; known roles: {', '.join((*ROLES, *_ALIASES))}.")
-    calls = tuple(_tool_call(call, place) for call in raw.get("tool_calls") or ())
+        raise place.error(f"has the unknown role {given!r}; known roles: {', '.join((*ROLES, *_ALIASES))}.")
+    calls = tuple(_tool_call(call, place) for call in _list(raw.get("tool_calls"), "tool_calls", place))
     content = _content(raw, place, required=not calls)
     return Message(
         role=role,
@@ -189,17 +188,17 @@ def _content(raw: Mapping[str, Any], place: _Place, *, required: bool) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, Sequence):
-        texts = [part if isinstance(part, str) else part.get("text") for part in content if part]
+        texts = [part.get("text") if isinstance(part, Mapping) else part for part in content]
         return "\n".join(text for text in texts if isinstance(text, str))
     if content is None and not required:
         return ""
-    place.fail("has no content." if content is None else f"has content of type {type(content).__name__}.")
+    raise place.error("has no content." if content is None else f"has content of type {type(content).__name__}.")
 
 
 def _tool_call(raw: Any, place: _Place) -> ToolCall:
     function = raw.get("function") if isinstance(raw, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        place.fail('has a tool call without {"function": {"name": …}}.')
+        raise place.error('has a tool call without {"function": {"name": …}}.')
     arguments = function.get("arguments", "{}")
     return ToolCall(
         id=_string(raw, "id", place) or "",
@@ -208,10 +207,16 @@ def _tool_call(raw: Any, place: _Place) -> ToolCall:
     )
 
 
+def _list(value: Any, what: str, place: _Place) -> list[Any]:
+    if value is not None and not isinstance(value, list):
+        raise place.error(f"has {what} of type {type(value).__name__}; expected a list.")
+    return value or []
+
+
 def _string(raw: Mapping[str, Any], key: str, place: _Place) -> str | None:
     value = raw.get(key)
     if value is not None and not isinstance(value, str):
-        place.fail(f"has a {key} of type {type(value).__name__}; expected a string.")
+        raise place.error(f"has a {key} of type {type(value).__name__}; expected a string.")
     return value or None
 
 
@@ -222,7 +227,7 @@ def _own_id(raw: Mapping[str, Any], keys: Sequence[str], place: _Place) -> str |
             try:
                 return check_id(str(value) if isinstance(value, int) else value, key)
             except InvalidAttributionError as error:
-                place.fail(f"has an unusable id: {error}")
+                raise place.error(f"has an unusable id: {error}") from None
     return None
 
 
@@ -248,30 +253,30 @@ def _time(raw: Mapping[str, Any], place: _Place) -> datetime | None:
             return datetime.fromtimestamp(value if abs(value) < _MILLISECONDS else value / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         pass
-    place.fail(f"has a bad {key}: {value!r}; expected ISO 8601 or seconds since 1970.")
+    raise place.error(f"has a bad {key}: {value!r}; expected ISO 8601 or seconds since 1970.")
 
 
 def _is_locomo(value: Any) -> bool:
-    return isinstance(value, Mapping) and {"speaker_a", "speaker_b", "session_1"} <= value.keys()
+    return isinstance(value, Mapping) and value.keys() >= {"speaker_a", "speaker_b", "session_1"}
 
 
-def _locomo(value: Mapping[str, Any], place: _Place) -> _Entries:
+def _locomo(value: Mapping[str, Any], session: str, place: _Place) -> _Entries:
     """Two people talk; both are users here. A shared photo is told by its caption, turns are a minute apart."""
     numbers = sorted(int(match[1]) for key in value if (match := _LOCOMO_SESSION.fullmatch(key)))
     for number in numbers:
-        here = replace(place, what=f"session {number}, ")
+        here = replace(place, what=f"session {number}")
         given = value.get(f"session_{number}_date_time")
         try:
             began = datetime.strptime(str(given), _LOCOMO_TIME).replace(tzinfo=UTC)
         except ValueError:
-            here.fail(f"session_{number}_date_time is {given!r}; expected one like '1:56 pm on 8 May, 2023'.")
-        for position, turn in enumerate(value[f"session_{number}"], 1):
-            at = replace(here, what=f"{here.what}turn {position}")
+            raise here.error(f"has the date {given!r}; expected one like '1:56 pm on 8 May, 2023'.") from None
+        for position, turn in enumerate(_list(value[f"session_{number}"], "turns", here), 1):
+            at = replace(here, what=f"{here.what}, turn {position}")
             if not isinstance(turn, Mapping) or not isinstance(turn.get("text"), str):
-                at.fail("has no text.")
+                raise at.error("has no text.")
             caption = turn.get("blip_caption")
             yield (
-                f"{place.session}-{number}",
+                f"{session}-{number}",
                 Message(
                     role="user",
                     content=turn["text"] + (f" [shares {caption}]" if caption else ""),
