@@ -143,7 +143,7 @@ def _item(value: Any, number: int, place: _Place) -> _Entries:
     elif isinstance(value.get("messages"), list):
         what = f"conversation {number}, " if number > 1 and place.line is None else ""
         yield from _conversation(value, session, replace(place, what=what))
-    elif (locomo := value.get("conversation", value)).keys() >= _LOCOMO:
+    elif _is_locomo(locomo := value.get("conversation", value)):
         yield from _locomo(locomo, session, place)
     else:
         raise place.error(
