@@ -1,0 +1,207 @@
+"""OpenAI's SDK: chat completions, synchronous and asynchronous, streamed and not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from openai import AsyncOpenAI, OpenAI
+
+from ...model import Message, Role, ToolCall
+from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, joined, spoken
+
+_ROLES: dict[str, Role] = {
+    "developer": "system",
+    "system": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+_RAW_RESPONSE = "x-stainless-raw-response"
+
+
+class OpenAIAdapter(Adapter):
+    """`OpenAI`, `AsyncOpenAI` and their subclasses (Azure), with any base URL."""
+
+    copies = ("copy", "with_options")
+
+    def methods(self, client: Any) -> Sequence[Method]:
+        """`chat.completions.create`, which `chat.completions.stream` calls too."""
+        if isinstance(client, OpenAI | AsyncOpenAI):
+            chat = ChatCompletions()
+            return [Method("chat.completions.create", chat, asynchronous=isinstance(client, AsyncOpenAI))]
+        return ()
+
+
+class ChatCompletions(Dialect):
+    """The messages of a chat completion. Only the first of several choices is remembered."""
+
+    def materialise(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Make messages, contents and tool calls given as iterators lists."""
+        messages = arguments.get("messages")
+        if not isinstance(messages, list | tuple | Iterator):
+            return dict(arguments)
+        return {**arguments, "messages": [_repeatable(message) for message in messages]}
+
+    def read(self, arguments: Mapping[str, Any]) -> Request | None:
+        """Read the messages. A call for the raw response is left alone: its caller parses it."""
+        if any(header.lower() == _RAW_RESPONSE for header in arguments.get("extra_headers") or ()):
+            return None
+        native = [_mapping(message) for message in arguments["messages"]]
+        human = _last_human(native)
+        return Request(
+            messages=tuple(_message(message) for message in native),
+            human=human,
+            query="" if human is None else spoken(_texts(native[human].get("content"))),
+            stream=arguments.get("stream") is True,
+        )
+
+    def add_context(self, arguments: Mapping[str, Any], block: str, where: Inject) -> dict[str, Any]:
+        """Put the block into a copy of the messages."""
+        messages = list(arguments["messages"])
+        if where == "system":
+            roles = [_mapping(message).get("role") for message in messages]
+            leading = next((i for i, role in enumerate(roles) if _ROLES.get(str(role)) != "system"), len(roles))
+            role = roles[0] if leading else "system"
+            messages.insert(leading, {"role": role, "content": block})
+        elif (human := _last_human([_mapping(message) for message in messages])) is not None:
+            message = _mapping(messages[human])
+            content = message["content"]
+            if isinstance(content, str):
+                messages[human] = {**message, "content": joined(block, content)}
+            else:
+                messages[human] = {**message, "content": [*content, {"type": "text", "text": block}]}
+        return {**arguments, "messages": messages}
+
+    def answer(self, response: Any) -> Message | None:
+        """Read the first choice."""
+        if not response.choices:
+            return None
+        return _said(_mapping(response.choices[0].message))
+
+    def gather(self) -> Gatherer:
+        """Begin to read chunks."""
+        return _Chunks()
+
+
+class _Chunks(Gatherer):
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._calls: list[dict[str, Any]] = []
+        self._function: dict[str, str] | None = None
+        self._finished = False
+
+    def add(self, chunk: Any) -> None:
+        for choice in chunk.choices or ():
+            if choice.index:
+                continue
+            self._finished = self._finished or choice.finish_reason is not None
+            delta = choice.delta
+            if delta is None:
+                continue
+            if delta.content:
+                self._text.append(delta.content)
+            if delta.refusal:
+                self._refusal.append(delta.refusal)
+            for piece in delta.tool_calls or ():
+                self._add_call(piece)
+            if delta.function_call:
+                called = self._function or {"name": "", "arguments": ""}
+                name, arguments = delta.function_call.name, delta.function_call.arguments
+                self._function = {
+                    "name": called["name"] + (name or ""),
+                    "arguments": called["arguments"] + (arguments or ""),
+                }
+
+    @property
+    def finished(self) -> bool:
+        return self._finished
+
+    def message(self) -> Message | None:
+        calls = [{"id": call["id"], "function": call} for call in self._calls]
+        content = "".join(self._text) or None
+        refusal = "".join(self._refusal)
+        return _said({"content": content, "refusal": refusal, "tool_calls": calls, "function_call": self._function})
+
+    def _add_call(self, piece: Any) -> None:
+        """Add to the call of that index; some servers number none, and tell a new call by its id."""
+        same = [call for call in self._calls if call["index"] == piece.index]
+        if not same or (piece.id and same[-1]["id"] and piece.id != same[-1]["id"]):
+            self._calls.append({"index": piece.index, "id": "", "name": "", "arguments": ""})
+            same = self._calls[-1:]
+        call = same[-1]
+        call["id"] = piece.id or call["id"]
+        if piece.function is not None:
+            call["name"] += piece.function.name or ""
+            call["arguments"] += piece.function.arguments or ""
+
+
+def _repeatable(message: Any) -> Any:
+    """The message, or a copy of it where a part of it can be read only once."""
+    if not isinstance(message, Mapping):
+        return message
+    once = {key: list(value) for key, value in message.items() if isinstance(value, Iterator)}
+    return {**message, **once} if once else message
+
+
+def _mapping(message: Any) -> Mapping[str, Any]:
+    """A message as a mapping: it may be a TypedDict, a plain dict, or a pydantic model the SDK gave back."""
+    if isinstance(message, Mapping):
+        return message
+    dumped: dict[str, Any] = message.model_dump(mode="json", exclude_unset=True)
+    return dumped
+
+
+def _last_human(native: Sequence[Mapping[str, Any]]) -> int | None:
+    return next((i for i in range(len(native) - 1, -1, -1) if native[i].get("role") == "user"), None)
+
+
+def _message(native: Mapping[str, Any]) -> Message:
+    """Read one message of a request. Raises `KeyError` for a role that is none of OpenAI's."""
+    role = _ROLES[native["role"]]
+    if role == "assistant":
+        return _said(native) or Message("assistant", "")
+    return Message(
+        role,
+        spoken(_texts(native.get("content"), marked=True)),
+        name=native.get("name"),
+        tool_call_id=native.get("tool_call_id") or (native.get("name") if native["role"] == "function" else None),
+    )
+
+
+def _said(native: Mapping[str, Any]) -> Message | None:
+    """Read an assistant's message, or None when it says nothing and calls nothing."""
+    content = spoken(_texts(native.get("content"), marked=True)) or native.get("refusal") or ""
+    calls = [_call(_mapping(call)) for call in native.get("tool_calls") or ()]
+    if function := native.get("function_call"):
+        called = _mapping(function)
+        calls.append(ToolCall(id=called["name"], name=called["name"], arguments=called["arguments"]))
+    if not content and not calls:
+        return None
+    return Message("assistant", content, name=native.get("name"), tool_calls=tuple(calls))
+
+
+def _call(native: Mapping[str, Any]) -> ToolCall:
+    if custom := native.get("custom"):
+        called = _mapping(custom)
+        return ToolCall(id=native.get("id") or "", name=called["name"], arguments=called.get("input") or "")
+    called = _mapping(native["function"])
+    return ToolCall(id=native.get("id") or "", name=called["name"], arguments=called.get("arguments") or "")
+
+
+def _texts(content: Any, *, marked: bool = False) -> list[str]:
+    """The texts of a content. `marked`: something stands for each part that is no text, such as "[image]"."""
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [content]
+    texts = []
+    for part in map(_mapping, content):
+        kind = part["type"]
+        if kind in ("text", "refusal"):
+            texts.append(part[kind])
+        elif marked:
+            texts.append(f"[{kind.removesuffix('_url').removeprefix('input_')}]")
+    return texts

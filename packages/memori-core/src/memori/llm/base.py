@@ -1,0 +1,151 @@
+"""The contract of an LLM adapter, and what capture needs of a memory."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from ..model import Attribution, Context, Message, Receipt
+from ..process import BoundedExecutor
+
+Inject = Literal["user", "system"]
+"""Where the context block goes: into the last human message, or into a system message of its own."""
+
+
+class Memory(Protocol):
+    """What capture asks of a Memori object."""
+
+    @property
+    def executor(self) -> BoundedExecutor:
+        """Where every piece of blocking work runs."""
+
+    @property
+    def auto_ingest(self) -> bool:
+        """Whether calls are answered with what is known."""
+
+    def current_attribution(self) -> Attribution | None:
+        """Who is speaking in the current context."""
+
+    def context(self, query: str, *, attribution: Attribution, exclude: Sequence[str] = ()) -> Context:
+        """Recall and render; blocks. Texts in `exclude` are already in front of the model."""
+
+    def record_turn(self, messages: Sequence[Message], *, attribution: Attribution, resent: int) -> Receipt:
+        """Store a turn in one transaction; blocks. The first `resent` messages may have been stored before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as memory sees it.
+
+    `messages`: the whole conversation, system messages included, with `spoken` texts. `human`: the index of the last
+    message a human wrote, or None. `query`: what that message says, without markers for its images and files.
+    `stream`: the answer comes in pieces.
+    """
+
+    messages: tuple[Message, ...]
+    human: int | None
+    query: str
+    stream: bool = False
+
+    @property
+    def said(self) -> tuple[Message, ...]:
+        """The messages that are part of the conversation: all but the system's and empty answers."""
+        return tuple(
+            message
+            for message in self.messages
+            if message.role != "system" and (message.role != "assistant" or message.content or message.tool_calls)
+        )
+
+
+class Gatherer(ABC):
+    """Puts the pieces of one streamed answer together."""
+
+    @abstractmethod
+    def add(self, chunk: Any) -> None:
+        """Take the next piece, as the client hands it to the application. It must not be changed."""
+
+    @property
+    @abstractmethod
+    def finished(self) -> bool:
+        """Whether the provider said that the answer is complete."""
+
+    @abstractmethod
+    def message(self) -> Message | None:
+        """The answer so far, or None when nothing was said yet."""
+
+
+class Dialect(ABC):
+    """How one API of a provider spells a conversation. Stateless; nothing it is given may be changed.
+
+    A method that raises is logged and the call goes on as if the client were not registered.
+    """
+
+    def materialise(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a shallow copy of the keyword arguments with one-shot iterators made lists, so that memory and
+        provider can both read them."""
+        return dict(arguments)
+
+    @abstractmethod
+    def read(self, arguments: Mapping[str, Any]) -> Request | None:
+        """Read the keyword arguments of a call, or return None to leave that call alone."""
+
+    @abstractmethod
+    def add_context(self, arguments: Mapping[str, Any], block: str, where: Inject) -> dict[str, Any]:
+        """Return a copy of the arguments with the block in it.
+
+        "user": in the last human message, after everything a prompt cache may hold and never between a tool call and
+        its result; a string becomes `joined(block, content)`, a list gets one text part more at its end. "system":
+        as a message after the leading system ones.
+        """
+
+    @abstractmethod
+    def answer(self, response: Any) -> Message | None:
+        """Read the answer of a call that does not stream, or None when there is none."""
+
+    @abstractmethod
+    def gather(self) -> Gatherer:
+        """Begin to read a streamed answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of a client: its dotted path ("chat.completions.create"), how it speaks, and whether it is awaited."""
+
+    path: str
+    dialect: Dialect
+    asynchronous: bool = False
+
+
+class Adapter(ABC):
+    """A provider's clients. One file, one subclass, one `Provider` line with the modules of its client classes."""
+
+    copies: tuple[str, ...] = ()
+    """Names of client methods that return another client of the same kind, which is then registered too."""
+
+    @abstractmethod
+    def methods(self, client: Any) -> Sequence[Method]:
+        """Return the methods to wrap on this client, or () when it is not a client of this provider."""
+
+
+_BLOCK = re.compile(r"<memori_context\b[^>]*>.*?</memori_context>(?:\n\n)?", re.DOTALL)
+
+
+def joined(block: str, content: str) -> str:
+    """Return the text of a message with the block before it; `spoken` undoes it exactly."""
+    return f"{block}\n\n{content}"
+
+
+def spoken(parts: Iterable[str]) -> str:
+    """Return what a message's texts say, without any context block that an earlier call put there.
+
+    An application may have kept the copy that was sent; what memory said is never stored as said again.
+    """
+    kept = []
+    for part in parts:
+        text = _BLOCK.sub("", part)
+        if text or not part:
+            kept.append(text)
+    return "\n".join(kept)

@@ -1,0 +1,147 @@
+"""Run a registered client's calls: recall before, record after, and never be felt when either fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model import Attribution, Message
+from ..suppression import suppressed
+from ..telemetry import failure
+from .base import Inject, Memory, Method
+from .inject import Recaller
+from .record import Recorder, Turn
+from .streams import AsyncCapturedStream, CapturedStream, Listener
+
+log = logging.getLogger("memori.llm")
+
+Speaker = Attribution | Callable[[], Attribution | None] | None
+"""Who is speaking: a value, a callable asked at every call, or None for the memory's current attribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What the calls through one Memori object share. `listening` holds the streams still open."""
+
+    memory: Memory
+    recaller: Recaller
+    recorder: Recorder
+    inject: Inject = "user"
+    listening: set[Listener] = field(default_factory=set)
+
+
+class Layer:
+    """One Memori object on one client. Copies of the client have layers of their own below its."""
+
+    def __init__(self, capture: Capture, client: str, *, speaker: Speaker = None, above: Layer | None = None) -> None:
+        self.capture = capture
+        self.speaker = speaker
+        self._client = client
+        self._above = above
+        self._warned = False
+        self._removed = False
+
+    @property
+    def active(self) -> bool:
+        """Whether calls are captured."""
+        return not self._removed and (self._above is None or self._above.active)
+
+    def remove(self) -> None:
+        """Let calls through untouched from now on, on copies too."""
+        self._removed = True
+
+    def below(self) -> Layer:
+        """A layer for a copy of the client."""
+        return Layer(self.capture, self._client, above=self)
+
+    def call(self, method: Method, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call `function`, a method of the client, with memory around it.
+
+        Who is speaking is settled here and now: the coroutine or stream it returns may be consumed anywhere.
+        """
+        if args or suppressed():
+            return function(*args, **kwargs)
+        arguments = method.dialect.materialise(kwargs)
+        turn = self._turn(method, arguments)
+        if turn is None:
+            return function(**arguments)
+        run = self._run_async if method.asynchronous else self._run
+        return run(method, function, arguments, turn)
+
+    def _run(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
+        block = self.capture.recaller.block(turn.request, turn.attribution)
+        response = function(**self._with_context(method, arguments, block))
+        if turn.request.stream and hasattr(response, "__next__"):
+            return CapturedStream(response, self._listener(method, turn))
+        recorder = self.capture.recorder
+        recorder.wait(recorder.start(turn, _answer(method, response)))
+        return response
+
+    async def _run_async(
+        self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn
+    ) -> Any:
+        block = await self.capture.recaller.ablock(turn.request, turn.attribution)
+        response = await function(**self._with_context(method, arguments, block))
+        if turn.request.stream and hasattr(response, "__anext__"):
+            return AsyncCapturedStream(response, self._listener(method, turn))
+        recorder = self.capture.recorder
+        await recorder.await_(recorder.start(turn, _answer(method, response)))
+        return response
+
+    def _turn(self, method: Method, arguments: Mapping[str, Any]) -> Turn | None:
+        """What is asked and by whom; None when that cannot be told and the call is to go through untouched."""
+        try:
+            attribution = self._attribution()
+            if attribution is None:
+                return None
+            request = method.dialect.read(arguments)
+        except Exception as error:  # noqa: BLE001 - what memory cannot read, the provider may
+            failure(log, "reading a registered client's call", error)
+            return None
+        return None if request is None else Turn(request, attribution)
+
+    def _attribution(self) -> Attribution | None:
+        speaker = self.speaker or (self._above.speaker if self._above else None)
+        if speaker is None:
+            found = self.capture.memory.current_attribution()
+        else:
+            found = speaker() if callable(speaker) else speaker
+        if found is None:
+            self._warn()
+        elif not isinstance(found, Attribution):
+            raise TypeError(f"attribution= must give an Attribution or None, got {type(found).__name__}")
+        return found
+
+    def _warn(self) -> None:
+        if self._above is not None:
+            self._above._warn()
+        elif not self._warned:
+            self._warned = True
+            logging.getLogger("memori").warning(
+                "A call of a registered %s client has no attribution: it went through without memory. Say who is "
+                "speaking with memori.attribution(entity_id=...), memori.scope(...), or "
+                "memori.llm.register(client, attribution=...).",
+                self._client,
+            )
+
+    def _with_context(self, method: Method, arguments: dict[str, Any], block: str) -> dict[str, Any]:
+        if not block:
+            return arguments
+        try:
+            return method.dialect.add_context(arguments, block, self.capture.inject)
+        except Exception as error:  # noqa: BLE001 - the host's call must go on without memory
+            failure(log, "adding memory to a registered client's call", error)
+            return arguments
+
+    def _listener(self, method: Method, turn: Turn) -> Listener:
+        return Listener(method.dialect.gather(), turn, self.capture.recorder, self.capture.listening)
+
+
+def _answer(method: Method, response: Any) -> Message | None:
+    try:
+        return method.dialect.answer(response)
+    except Exception as error:  # noqa: BLE001 - the question is worth storing without its answer
+        failure(log, "reading a registered client's answer", error)
+        return None

@@ -1,0 +1,220 @@
+"""Put memory around the methods of LLM clients, and take it away again."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import wrapt
+
+from ..errors import UnknownClientError
+from ..hookspecs import Provider
+from ..model import Attribution
+from ..process import on_fork
+from .base import Adapter, Inject, Memory, Method
+from .capture import Capture, Layer, Speaker
+from .inject import BlockCache, Recaller
+from .record import Recorder
+
+ParentT = TypeVar("ParentT")
+
+_PROXY: type[Any] = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
+_patching = threading.Lock()
+
+
+def _after_fork() -> None:
+    # The lock may have been held by a thread that the child does not have.
+    global _patching
+    _patching = threading.Lock()
+
+
+on_fork(_after_fork)
+
+
+class LLMRegistry(Generic[ParentT]):
+    """The clients registered with one Memori object: `memori.llm`.
+
+    `adapters` are the known providers by name; `load` imports what one points to. `recall_budget` and
+    `record_budget` are the most seconds that a call waits for memory before it goes on without.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        adapters: Mapping[str, Provider],
+        load: Callable[[Provider], type[Adapter]],
+        parent: ParentT,
+        *,
+        inject: Inject = "user",
+        recall_budget: float = 2.0,
+        record_budget: float = 2.0,
+    ) -> None:
+        if inject not in ("user", "system"):
+            raise ValueError(f'inject must be "user" or "system", got {inject!r}')
+        self._adapters = dict(adapters)
+        self._load = load
+        self._parent = parent
+        self._capture = Capture(
+            memory, Recaller(memory, BlockCache(), recall_budget), Recorder(memory, record_budget), inject
+        )
+        self._closed = False
+        on_fork(self._after_fork)
+
+    def register(self, client: Any, *, attribution: Speaker = None) -> ParentT:
+        """Capture what goes through a client, and answer it with what is known. Returns the Memori object.
+
+        `attribution`: who speaks through this client, or a callable asked at every call, in the caller's context;
+        None means whoever `memori.attribution(...)` or `memori.scope(...)` named there. Servers that reuse threads
+        pass it. Registering again changes nothing but a given attribution. Raises `UnknownClientError`.
+        """
+        if not (attribution is None or isinstance(attribution, Attribution) or callable(attribution)):
+            raise TypeError(
+                f"attribution must be an Attribution or a callable that returns one, got "
+                f"{type(attribution).__name__}. Pass Attribution(entity_id=...)."
+            )
+        adapter, methods = self._recognise(client)
+        layer = Layer(self._capture, type(client).__name__, speaker=attribution)
+        with _patching:
+            self._wrap(client, adapter, methods, layer)
+        return self._parent
+
+    def unregister(self, client: Any) -> ParentT:
+        """Let a client's calls through as before it was registered. Returns the Memori object."""
+        adapter, methods = self._recognise(client)
+        with _patching:
+            for path in (*(method.path for method in methods), *adapter.copies):
+                holder, name = _resolve(client, path)
+                wrapper = self._find(holder, name)
+                if wrapper is not None:
+                    wrapper._self_layer.remove()
+                    _unwrap(holder, name, wrapper)
+        return self._parent
+
+    def close(self) -> None:
+        """Record what streams still open have delivered, and let all calls through untouched from now on."""
+        self._closed = True
+        for listener in tuple(self._capture.listening):
+            listener.end_here()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def _recognise(self, client: Any) -> tuple[Adapter, tuple[Method, ...]]:
+        if isinstance(client, type):
+            raise UnknownClientError(
+                f"{client.__name__} is a class; register an instance of it: register({client.__name__}(...))."
+            )
+        modules = tuple(f"{kind.__module__}." for kind in type(client).__mro__)
+        for provider in self._adapters.values():
+            if any(module.startswith(provider.matches) for module in modules):
+                adapter = self._load(provider)()
+                methods = tuple(adapter.methods(client))
+                if methods:
+                    return adapter, methods
+        raise UnknownClientError(
+            f"No LLM adapter recognises a {type(client).__module__}.{type(client).__qualname__}. "
+            f"Known adapters: {self._known()}. Register one of those clients, or install a plugin with an adapter "
+            "for this one (see `memori plugins`)."
+        )
+
+    def _known(self) -> str:
+        known = []
+        for name, provider in sorted(self._adapters.items()):
+            clients = ", ".join(f"{prefix}*" for prefix in provider.matches)
+            known.append(f"{name} for {clients}" + (f" ({provider.install})" if provider.install else ""))
+        return "; ".join(known) or "none"
+
+    def _wrap(self, client: Any, adapter: Adapter, methods: tuple[Method, ...], layer: Layer) -> None:
+        for method in methods:
+            self._wrap_one(client, method.path, layer, functools.partial(_call, layer, method))
+        for path in adapter.copies:
+            self._wrap_one(client, path, layer, functools.partial(self._copy, layer, adapter))
+
+    def _wrap_one(self, client: Any, path: str, layer: Layer, around: Callable[..., Any]) -> None:
+        holder, name = _resolve(client, path)
+        present = self._find(holder, name)
+        if present is not None and present._self_layer.active:
+            present._self_layer.speaker = layer.speaker or present._self_layer.speaker
+            return
+        inherited = name not in getattr(holder, "__dict__", {})
+        setattr(holder, name, _Wrapper(getattr(holder, name), around, layer, self, inherited=inherited))
+
+    def _copy(
+        self, layer: Layer, adapter: Adapter, function: Callable[..., Any], _: Any, args: Any, kwargs: Any
+    ) -> Any:
+        copy = function(*args, **kwargs)
+        with _patching:
+            self._wrap(copy, adapter, tuple(adapter.methods(copy)), layer.below())
+        return copy
+
+    def _find(self, holder: Any, name: str) -> _Wrapper | None:
+        """Our wrapper of the attribute, wherever it is among those of others."""
+        for wrapper in _chain(getattr(holder, name)):
+            if type(wrapper) is _Wrapper and wrapper._self_registry is self:
+                return wrapper
+        return None
+
+    def _after_fork(self) -> None:
+        # The parent records what its own streams deliver.
+        for listener in tuple(self._capture.listening):
+            listener.forget()
+
+
+class _Wrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]
+    """A wrapped method of a client. Disabled, it is transparent: it may sit where it cannot be taken out.
+
+    `inherited`: the method below it is the class's, so the holder had no attribute of that name.
+    """
+
+    def __init__(
+        self,
+        wrapped: Any,
+        around: Callable[..., Any],
+        layer: Layer,
+        registry: LLMRegistry[Any],
+        *,
+        inherited: bool,
+    ) -> None:
+        super().__init__(wrapped, around, enabled=lambda: layer.active and not registry.closed)
+        self._self_layer = layer
+        self._self_registry = registry
+        self._self_inherited = inherited
+
+
+def _call(layer: Layer, method: Method, function: Callable[..., Any], _: Any, args: Any, kwargs: Any) -> Any:
+    return layer.call(method, function, args, kwargs)
+
+
+def _resolve(client: Any, path: str) -> tuple[Any, str]:
+    """The object that holds the method, and the method's name there."""
+    *way, name = path.split(".")
+    return functools.reduce(getattr, way, client), name
+
+
+def _chain(function: Any) -> list[Any]:
+    """The function and all it wraps, outermost first."""
+    found = [function]
+    while hasattr(found[-1], "__wrapped__"):
+        found.append(found[-1].__wrapped__)
+    return found
+
+
+def _unwrap(holder: Any, name: str, wrapper: _Wrapper) -> None:
+    """Take a wrapper out from where it is; what others put around it stays."""
+    chain = _chain(getattr(holder, name))
+    place = next(index for index, found in enumerate(chain) if found is wrapper)
+    outer = chain[place - 1] if place else None
+    if outer is not None:
+        # Inside a plain closure nothing can be replaced: the wrapper stays there, disabled.
+        if isinstance(outer, _PROXY):
+            outer.__wrapped__ = wrapper.__wrapped__
+        if isinstance(outer, _Wrapper):
+            outer._self_inherited = wrapper._self_inherited
+    elif wrapper._self_inherited:
+        delattr(holder, name)
+    else:
+        setattr(holder, name, wrapper.__wrapped__)

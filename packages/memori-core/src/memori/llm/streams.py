@@ -1,0 +1,190 @@
+"""Listen to a streamed answer without getting in its way, and record it once however it ends."""
+
+from __future__ import annotations
+
+import _thread
+import logging
+import threading
+import weakref
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import wrapt
+
+from ..model import Message
+from ..telemetry import failure
+from .base import Gatherer
+from .record import Recorder, Turn
+
+log = logging.getLogger("memori.llm")
+
+
+class Listener:
+    """Gathers what a stream delivers. The first end it is told of counts; all later ones do nothing.
+
+    It is in `listening` until then, so that whoever closes the memory can record what is still open.
+    """
+
+    def __init__(self, gatherer: Gatherer, turn: Turn, recorder: Recorder, listening: set[Listener]) -> None:
+        self.recorder = recorder
+        self._gatherer = gatherer
+        self._turn = turn
+        self._listening = listening
+        self._ended = threading.Lock()
+        listening.add(self)
+
+    def hear(self, chunk: Any) -> None:
+        """Take a chunk that the application is about to receive."""
+        try:
+            self._gatherer.add(chunk)
+        except Exception as error:  # noqa: BLE001 - an odd chunk must not reach the application as an error
+            failure(log, "reading a streamed answer", error)
+
+    def end(self, *, whole: bool = False) -> Future[None] | None:
+        """Begin to store what was received. `whole`: the stream came to its end."""
+        if not self._first():
+            return None
+        return self.recorder.start(self._turn, self._answer(whole=whole))
+
+    def end_here(self) -> None:
+        """Store what was received in this thread."""
+        if self._first():
+            self.recorder.store(self._turn, self._answer(whole=False))
+
+    def forget(self) -> None:
+        """Let somebody else record it."""
+        self._first()
+
+    def abandoned(self) -> None:
+        """End from a finaliser, which may run in the middle of anything.
+
+        A raw thread: the executor's locks may be held by the very code that the garbage collector interrupted.
+        """
+        if self._ended.locked():
+            return
+        try:
+            _thread.start_new_thread(self.end, ())
+        except RuntimeError:  # the interpreter is going down and nothing else runs
+            self.end_here()
+
+    def _first(self) -> bool:
+        first = self._ended.acquire(blocking=False)
+        self._listening.discard(self)
+        return first
+
+    def _answer(self, *, whole: bool) -> Message | None:
+        try:
+            message = self._gatherer.message()
+            if message is None or whole or self._gatherer.finished:
+                return message
+            return replace(message, partial=True)
+        except Exception as error:  # noqa: BLE001 - the question is worth storing without its answer
+            failure(log, "reading a streamed answer", error)
+            return None
+
+
+class _Captured(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """A stream that is listened to. Everything not named here is the stream's own."""
+
+    def __init__(self, stream: Any, listener: Listener) -> None:
+        super().__init__(stream)
+        self._self_listener = listener
+        weakref.finalize(self, listener.abandoned).atexit = False
+
+
+class CapturedStream(_Captured):
+    """A synchronous stream."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            chunk = next(self.__wrapped__)
+        except StopIteration:
+            self._self_finish(whole=True)
+            raise
+        except Exception:
+            self._self_finish()
+            raise
+        except BaseException:
+            self._self_listener.end()
+            raise
+        self._self_listener.hear(chunk)
+        return chunk
+
+    def __enter__(self) -> CapturedStream:
+        self.__wrapped__.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Any:
+        try:
+            return self.__wrapped__.__exit__(kind, error, trace)
+        finally:
+            self._self_finish()
+
+    def close(self) -> Any:
+        """Close the stream and record what was received."""
+        try:
+            return self.__wrapped__.close()
+        finally:
+            self._self_finish()
+
+    def _self_finish(self, *, whole: bool = False) -> None:
+        self._self_listener.recorder.wait(self._self_listener.end(whole=whole))
+
+
+class AsyncCapturedStream(_Captured):
+    """A stream that is awaited."""
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            chunk = await anext(self.__wrapped__)
+        except StopAsyncIteration:
+            await self._self_finish(whole=True)
+            raise
+        except Exception:
+            await self._self_finish()
+            raise
+        except BaseException:
+            self._self_listener.end()
+            raise
+        self._self_listener.hear(chunk)
+        return chunk
+
+    async def __aenter__(self) -> AsyncCapturedStream:
+        await self.__wrapped__.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Any:
+        try:
+            return await self.__wrapped__.__aexit__(kind, error, trace)
+        finally:
+            await self._self_finish()
+
+    async def close(self) -> Any:
+        """Close the stream and record what was received."""
+        try:
+            return await self.__wrapped__.close()
+        finally:
+            await self._self_finish()
+
+    async def aclose(self) -> Any:
+        """Close the stream and record what was received."""
+        try:
+            return await self.__wrapped__.aclose()
+        finally:
+            await self._self_finish()
+
+    async def _self_finish(self, *, whole: bool = False) -> None:
+        await self._self_listener.recorder.await_(self._self_listener.end(whole=whole))
