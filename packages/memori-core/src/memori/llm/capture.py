@@ -52,6 +52,10 @@ class Layer:
         """Let calls through untouched from now on, on copies too."""
         self._removed = True
 
+    def who(self) -> Speaker:
+        """Who speaks through the client, as its own layer or the nearest one above says."""
+        return self.speaker or (self._above.who() if self._above else None)
+
     def below(self) -> Layer:
         """A layer for a copy of the client."""
         return Layer(self.capture, self._client, above=self)
@@ -103,7 +107,7 @@ class Layer:
         return None if request is None else Turn(request, attribution)
 
     def _attribution(self) -> Attribution | None:
-        speaker = self.speaker or (self._above.speaker if self._above else None)
+        speaker = self.who()
         if speaker is None:
             found = self.capture.memory.current_attribution()
         else:
