@@ -1,0 +1,54 @@
+# Every target sets up what it needs. uv is installed with pip where it is missing.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+UV = $(shell command -v uv || echo python3 -m uv)
+RUN = $(UV) run --locked
+PACKAGES = memori-core memori-langchain memori-pydantic-ai memori-llamaindex
+CODE = packages examples benchmarks tests .ci
+
+.PHONY: help uv install demo format check test isolated build bench audit
+
+help: ## Show this help
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+uv:
+	@command -v uv >/dev/null || python3 -m uv --version >/dev/null 2>&1 || python3 -m pip install --quiet uv
+
+install: uv ## Set up the environment
+	@$(UV) sync --locked --quiet
+
+demo: install ## Show what Memori does: no key, no network
+	@$(RUN) memori demo
+
+format: install ## Rewrite the code as the formatter wants it
+	$(RUN) ruff check --fix $(CODE)
+	$(RUN) ruff format $(CODE)
+
+check: install ## Style, types, layering, security
+	$(RUN) ruff check $(CODE)
+	$(RUN) ruff format --check $(CODE)
+	$(RUN) mypy $(CODE)
+	$(RUN) lint-imports
+	$(RUN) bandit --quiet --configfile pyproject.toml --recursive packages
+
+test: install ## All tests, with a floor for branch coverage
+	$(RUN) pytest --cov
+
+isolated: uv ## Import each package with nothing but its own dependencies
+	@for package in $(PACKAGES); do \
+		module=$${package//-/_}; [ $$package = memori-core ] && module=memori; \
+		echo "$$package: import memori, $$module"; \
+		$(UV) run --locked --quiet --isolated --package $$package --no-default-groups \
+			python -c "import memori, $$module" || exit 1; \
+	done
+
+build: uv ## Build every wheel and source distribution into dist/
+	$(UV) build --quiet --all-packages
+
+bench: install ## Measure; LOCOMO=dir adds the retrieval benchmark
+	$(RUN) python -m benchmarks.import_time
+	$(if $(LOCOMO),$(RUN) python -m benchmarks.locomo --data $(LOCOMO))
+
+audit: install ## Look for known vulnerabilities in what is installed
+	@$(RUN) python .ci/audit.py
