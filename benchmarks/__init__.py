@@ -1,0 +1,1 @@
+"""Measures of Memori, each a command: `python -m benchmarks.NAME`."""
