@@ -78,7 +78,7 @@ class Layer:
         block = self.capture.recaller.block(turn.request, turn.attribution)
         response = function(**self._with_context(method, arguments, block))
         if turn.request.stream and hasattr(response, "__next__"):
-            return CapturedStream(response, self._listener(method, turn))
+            return self._heard(CapturedStream, method, response, turn)
         recorder = self.capture.recorder
         recorder.wait(recorder.start(turn, _answer(method, response)))
         return response
@@ -89,7 +89,7 @@ class Layer:
         block = await self.capture.recaller.ablock(turn.request, turn.attribution)
         response = await function(**self._with_context(method, arguments, block))
         if turn.request.stream and hasattr(response, "__anext__"):
-            return AsyncCapturedStream(response, self._listener(method, turn))
+            return self._heard(AsyncCapturedStream, method, response, turn)
         recorder = self.capture.recorder
         await recorder.await_(recorder.start(turn, _answer(method, response)))
         return response
@@ -139,8 +139,13 @@ class Layer:
             failure(log, "adding memory to a registered client's call", error)
             return arguments
 
-    def _listener(self, method: Method, turn: Turn) -> Listener:
-        return Listener(method.dialect.gather(), turn, self.capture.recorder, self.capture.listening)
+    def _heard(self, kind: type[CapturedStream | AsyncCapturedStream], method: Method, stream: Any, turn: Turn) -> Any:
+        try:
+            gatherer = method.dialect.gather()
+        except Exception as error:  # noqa: BLE001 - the application must get its stream
+            failure(log, "reading a registered client's answer", error)
+            return stream
+        return kind(stream, Listener(gatherer, turn, self.capture.recorder, self.capture.listening))
 
 
 def _answer(method: Method, response: Any) -> Message | None:
