@@ -1,1 +1,61 @@
 """Memory for AI agents that lives in your own database."""
+
+from __future__ import annotations
+
+from . import errors
+from .client import Memori
+from .errors import (
+    ClosedError,
+    InvalidAttributionError,
+    MemoriError,
+    MissingAttributionError,
+    StorageError,
+    UnknownFactError,
+)
+from .hookspecs import Provider, hookimpl
+from .model import (
+    Attribution,
+    Context,
+    Conversation,
+    Fact,
+    Kind,
+    Message,
+    Recalled,
+    RecallOptions,
+    Receipt,
+    Role,
+    StoredMessage,
+    ToolCall,
+    Triple,
+)
+from .suppression import suppress, suppressed
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Attribution",
+    "ClosedError",
+    "Context",
+    "Conversation",
+    "Fact",
+    "InvalidAttributionError",
+    "Kind",
+    "Memori",
+    "MemoriError",
+    "Message",
+    "MissingAttributionError",
+    "Provider",
+    "RecallOptions",
+    "Recalled",
+    "Receipt",
+    "Role",
+    "StorageError",
+    "StoredMessage",
+    "ToolCall",
+    "Triple",
+    "UnknownFactError",
+    "errors",
+    "hookimpl",
+    "suppress",
+    "suppressed",
+]

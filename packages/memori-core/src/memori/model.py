@@ -17,6 +17,7 @@ JobState = Literal["pending", "running", "done", "dead"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 KINDS: tuple[Kind, ...] = get_args(Kind)
+ACTIVE: tuple[FactStatus, ...] = ("active",)
 MAX_ID_LENGTH = 255
 """Longest entity, process, session, namespace or native message id, in characters."""
 
@@ -47,18 +48,20 @@ class Attribution:
     """Whose memory a call is about.
 
     `entity_id`: the person (or thing) remembered. `process_id`: the agent that talks to it.
-    `session_id`: one sitting; None lets Memori find it from the conversation itself.
+    `session_id`: one sitting; None lets Memori find it from the conversation itself. `namespace` separates
+    applications that share a database; "" means that of the Memori object it is used with.
     Ids are opaque strings: "1" is never a row number. Raises `InvalidAttributionError`.
     """
 
     entity_id: str
     process_id: str | None = None
     session_id: str | None = None
-    namespace: str = "default"
+    namespace: str = ""
 
     def __post_init__(self) -> None:
         check_id(self.entity_id, "entity_id")
-        check_id(self.namespace, "namespace")
+        if self.namespace != "":
+            check_id(self.namespace, "namespace")
         if self.process_id is not None:
             check_id(self.process_id, "process_id")
         if self.session_id is not None:
@@ -250,6 +253,20 @@ class Context:
 
     def __bool__(self) -> bool:
         return bool(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class RecallOptions:
+    """How memories are found and shown. `timeout`, in seconds, bounds what a model call waits for them.
+
+    `inject`: the block goes into the last human message ("user", which keeps prompt caches) or into a system message.
+    """
+
+    limit: int = 5
+    min_relevance: float = 0.1
+    token_budget: int = 250
+    timeout: float = 2.0
+    inject: Literal["user", "system"] = "user"
 
 
 @dataclass(frozen=True, slots=True)

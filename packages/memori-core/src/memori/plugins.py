@@ -121,7 +121,7 @@ class Plugins:
             return
         try:
             plugin = entry.load()
-        except Exception as error:  # noqa: BLE001 - any failure of foreign code is reported under the plugin's name
+        except Exception as error:
             raise BrokenPluginError(
                 f"Plugin {entry.name!r} ({_origin(entry)}) cannot be imported: {type(error).__name__}: {error}. "
                 f"Repair or uninstall it, or go on without it: {_DISABLE}={entry.name}"
@@ -168,7 +168,7 @@ class Plugins:
         for implementation in caller.get_hookimpls():
             try:
                 offered = list(cast("Iterable[object]", implementation.function()))
-            except Exception as error:  # noqa: BLE001 - foreign code, reported under the plugin's name
+            except Exception as error:
                 raise BrokenPluginError(
                     f"Plugin {implementation.plugin_name!r} fails in memori_{seam}: {type(error).__name__}: {error}. "
                     f"Go on without it: {_DISABLE}={implementation.plugin_name}"

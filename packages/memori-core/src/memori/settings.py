@@ -30,11 +30,10 @@ class Settings(BaseSettings):
     vector_index: str = Field(default="faiss", description="Which index searches vectors.")
     migrate: Literal["auto", "check", "off"] = Field(default="auto", description="What to do with an old schema.")
     auto_ingest: bool = Field(default=True, description="Whether registered clients are given what is known.")
-    conscious_ingest: bool = Field(default=False, description="Whether a conversation opens with the short-term tier.")
     recall_timeout: float = Field(default=2.0, gt=0, description="A model call waits this long for memory, no longer.")
     token_budget: int = Field(default=250, gt=0, description="Tokens the injected block may take.")
     min_relevance: float = Field(default=0.1, ge=0, le=1, description="Below this score nothing is recalled.")
-    inject: Literal["message", "system"] = Field(default="message", description="Where the block goes.")
+    inject: Literal["user", "system"] = Field(default="user", description="Where the block goes.")
     drain_timeout: float = Field(default=10.0, ge=0, description="close() and exit wait this long for open jobs.")
     max_attempts: int = Field(default=5, ge=1, description="Tries before a job is dead.")
     pool_size: int | None = Field(

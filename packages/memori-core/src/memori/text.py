@@ -8,14 +8,16 @@ from functools import lru_cache
 
 _SURROGATES = re.compile("[\ud800-\udfff\x00]")
 _SPACE = re.compile(r"\s+")
-# A word is letters, digits and marks, with the signs that tell names apart (C++, C#, .NET, AT&T, don't, 1.5, 2024-05-01).
+# A word is letters, digits and marks, with the signs that tell names apart: C++, C#, .NET, AT&T, don't, 1.5.
 _WORD = re.compile(r"\.?[^\W_]+(?:['’.,:/&@_-][^\W_]+)*(?:\+\+|\#)?", re.UNICODE)
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0002ebef]+")
 _STOP = frozenset(
-    "a an and are as at be been but by can could did do does for from had has have he her hers him his how i if in "
-    "into is it its me my of on or our ours she so that the their theirs them then there these they this those to "
-    "us was we were what when where which who whom whose why will with would you your yours am being am not".split()
-) - {"not"}
+    """
+    a am an and are as at be been being but by can could did do does for from had has have he her hers him his how i if
+    in into is it its me my of on or our ours she so that the their theirs them then there these they this those to us
+    was we were what when where which who whom whose why will with would you your yours
+    """.split()
+)
 
 
 def storable(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from ..embedding.base import Space
 from ..errors import StorageError
 from ..model import (
+    ACTIVE,
     Attribution,
     Conversation,
     Fact,
@@ -177,7 +178,7 @@ class Storage(ABC):
     def close(self) -> None:
         """Release everything it opened itself; a connection the user passed in stays open."""
 
-    def after_fork(self) -> None:
+    def after_fork(self) -> None:  # noqa: B027 - a storage without connections has nothing to drop
         """Drop inherited connections without touching them. Called in the child."""
 
     @property
@@ -194,7 +195,8 @@ class Storage(ABC):
         A message is there already when its native id is in the session, or when it belongs to the longest suffix of
         the session's messages that is a prefix of the resent ones. With no `attribution.session_id` the session
         of the entity and process that the resent messages continue is found by that rule; else the last unnamed one,
-        if `join_recent` and it is not older than the conversation gap; else a new one begins. Positions are allocated under the session's lock.
+        if `join_recent` and it is not older than the conversation gap; else a new one begins. Positions are allocated
+        under the session's lock.
         """
 
     @abstractmethod
@@ -216,9 +218,11 @@ class Storage(ABC):
         """Return conversations of the entity (of the process and session where given), newest first."""
 
     def replace_messages(self, attribution: Attribution, messages: Sequence[Message], *, now: datetime) -> None:
-        """Make the session hold exactly these messages, keeping those of the longest common prefix. No job, no fact
-        changes. Part of the `transcript` capability."""
-        raise StorageError(f"{type(self).__name__} cannot replace stored messages (capability 'transcript').")
+        """Make the session hold exactly these messages; those of the longest common prefix stay as they are.
+
+        No job is made and no fact changes. Optional: the default raises `StorageError`.
+        """
+        raise StorageError(f"{type(self).__name__} cannot replace stored messages.")
 
     # the outbox
 
@@ -278,7 +282,7 @@ class Storage(ABC):
         *,
         ids: Collection[str] | None = None,
         kinds: Collection[Kind] | None = None,
-        statuses: Collection[FactStatus] = ("active",),
+        statuses: Collection[FactStatus] = ACTIVE,
         as_of: datetime | None = None,
         slots: Collection[str] | None = None,
         process_id: str | None = None,

@@ -8,17 +8,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 from sqlalchemy.engine import RowMapping
 
+from ...keys import derived_key, new_key
 from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
 from ..base import Codec, StorageOptions, Turn
 from . import schema as t
 from .dialects import insert_ignore
 from .values import (
-    derived_key,
     digest,
     entity_key,
     from_micros,
     message_values,
-    new_key,
     process_key,
     session_key,
     to_micros,

@@ -17,7 +17,11 @@ from ...errors import (
     StorageUnavailableError,
 )
 
-_ON_CONFLICT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert, "cockroachdb": postgresql.insert}
+_ON_CONFLICT: dict[str, Any] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+    "cockroachdb": postgresql.insert,
+}
 
 
 def insert_ignore(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

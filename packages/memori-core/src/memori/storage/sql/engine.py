@@ -85,7 +85,7 @@ def _open(connection: Any, options: StorageOptions) -> tuple[Engine, bool]:
         return _from_url(connection, options), True
     raise UnknownConnectionError(
         f"{type(connection).__module__}.{type(connection).__qualname__} is not something SQLAlchemy storage can open. "
-        "Pass a database URL, a synchronous Engine (for an AsyncEngine: engine.sync_engine is not enough, pass its URL), "
+        "Pass a database URL, a synchronous Engine (instead of an AsyncEngine: its URL with a synchronous driver), "
         "or a sessionmaker."
     )
 

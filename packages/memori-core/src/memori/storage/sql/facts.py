@@ -13,15 +13,14 @@ from sqlalchemy import Connection, case, func, or_, select, update
 
 from ...embedding.base import Space
 from ...errors import RevisionConflictError
-from ...model import Attribution, Fact, FactStatus, Kind, Triple
+from ...keys import derived_key, new_key
+from ...model import ACTIVE, Attribution, Fact, FactStatus, Kind, Triple
 from ..base import Codec, Delta, EntityState, FactChanges, IndexRow, NewFact
 from . import schema as t
 from .dialects import insert_ignore
 from .values import (
-    derived_key,
     entity_key,
     fact_values,
-    new_key,
     optional_micros,
     optional_time,
     process_key,
@@ -177,12 +176,12 @@ def _node(connection: Connection, entity: str, name: str, kind: str, codec: Code
 
 
 def changes_since(connection: Connection, attribution: Attribution, space: Space, revision: int, codec: Codec) -> Delta:
-    """Facts changed after a revision, with their vectors. From the beginning, only what is active."""
+    """Facts changed after a revision, with their vectors. From the beginning, only what recall may return."""
     now = state(connection, attribution)
     f, e = t.fact, t.embedding
     changed = [f.c.entity_id == entity_key(attribution), f.c.revision > revision, f.c.revision <= now.revision]
     if revision <= 0:
-        changed.append(f.c.status == "active")
+        changed.append(f.c.status.in_(("active", "superseded")))
     vectors: dict[str, list[Any]] = {}
     embedded = (
         select(e.c.fact_id, e.c.vector)
@@ -229,7 +228,7 @@ def select_facts(
     *,
     ids: Collection[str] | None = None,
     kinds: Collection[Kind] | None = None,
-    statuses: Collection[FactStatus] = ("active",),
+    statuses: Collection[FactStatus] = ACTIVE,
     as_of: datetime | None = None,
     slots: Collection[str] | None = None,
     process_id: str | None = None,
@@ -268,7 +267,7 @@ def select_facts(
         query = query.limit(limit)
     if offset:
         query = query.offset(offset)
-    found = []
+    found: list[tuple[str, Fact]] = []
     for one in _batched(query, (f.c.id, ids), (f.c.slot, slots), (f.c.fingerprint, fingerprints)):
         found.extend((row["fingerprint"], to_fact(row, codec)) for row in connection.execute(one).mappings())
     return found

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 from sqlalchemy.engine import RowMapping
 
+from ...keys import new_key
 from ...model import Attribution, JobState, QueueStatus
 from ..base import Codec, Job
 from . import schema as t
 from .conversations import in_scope
-from .values import entity_key, new_key, optional_micros, to_micros, to_stored_message
+from .values import entity_key, optional_micros, to_micros, to_stored_message
 
 _OPEN = ("pending", "running")
 CONTEXT_MESSAGES = 10
 
 
-def lease(connection: Connection, codec: Codec, *, limit: int, seconds: float, now: datetime) -> list[Job]:
-    """Take due jobs. Locked rows are skipped where the database can, and the update checks again where it cannot."""
+def _due(now: datetime) -> ColumnElement[bool]:
     moment = to_micros(now)
-    due = or_(
+    return or_(
         and_(t.job.c.state == "pending", t.job.c.next_attempt_at <= moment),
         and_(t.job.c.state == "running", t.job.c.lease_until <= moment),
     )
+
+
+def any_due(connection: Connection, *, now: datetime) -> bool:
+    """Whether there is anything to lease."""
+    return connection.execute(select(t.job.c.id).where(_due(now)).limit(1)).first() is not None
+
+
+def lease(connection: Connection, codec: Codec, *, limit: int, seconds: float, now: datetime) -> list[Job]:
+    """Take due jobs. Locked rows are skipped where the database can, and the update checks again where it cannot."""
     # No ORDER BY over a join here: the lock must touch jobs only.
     rows = (
         connection.execute(
             select(t.job)
-            .where(due)
+            .where(_due(now))
             .order_by(t.job.c.created_at, t.job.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -37,7 +47,7 @@ def lease(connection: Connection, codec: Codec, *, limit: int, seconds: float, n
         .mappings()
         .all()
     )
-    return [job for row in rows if (job := _take(connection, row, codec, until=moment + int(seconds * 1e6)))]
+    return [job for row in rows if (job := _take(connection, row, codec, until=to_micros(now) + int(seconds * 1e6)))]
 
 
 def _take(connection: Connection, row: RowMapping, codec: Codec, *, until: int) -> Job | None:
@@ -150,7 +160,7 @@ def retry(connection: Connection, attribution: Attribution | None, *, now: datet
     return len(dead)
 
 
-def _scoped(query, attribution: Attribution | None):  # type: ignore[no-untyped-def]
+def _scoped(query: Select[Any], attribution: Attribution | None) -> Select[Any]:
     if attribution is None:
         return query
     query = query.where(t.job.c.entity_id == entity_key(attribution))

@@ -31,8 +31,8 @@ LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 BLOB = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 
 
-def _key(name: str, target: str, *, nullable: bool = False, **options: bool) -> Column[str]:
-    return Column(name, KEY, ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=nullable, **options)
+def _key(name: str, target: str, *, nullable: bool = False, primary_key: bool = False) -> Column[str]:
+    return Column(name, KEY, ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=nullable, primary_key=primary_key)
 
 
 schema_version = Table(

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from ...embedding.base import Space
 from ...errors import UnknownFactError
 from ...model import (
+    ACTIVE,
     Attribution,
     Conversation,
     Fact,
@@ -108,7 +109,10 @@ class SQLStorage(Storage):
             conversations.replace(connection, attribution, messages, self._codec, turn=turn)
 
     def lease(self, *, limit: int, seconds: float, now: datetime) -> list[Job]:
-        """Take due jobs."""
+        """Take due jobs. Nothing is locked when there are none."""
+        with self._read() as connection:
+            if not outbox.any_due(connection, now=now):
+                return []
         with self._write() as connection:
             return outbox.lease(connection, self._codec, limit=limit, seconds=seconds, now=now)
 
@@ -165,7 +169,7 @@ class SQLStorage(Storage):
         *,
         ids: Collection[str] | None = None,
         kinds: Collection[Kind] | None = None,
-        statuses: Collection[FactStatus] = ("active",),
+        statuses: Collection[FactStatus] = ACTIVE,
         as_of: datetime | None = None,
         slots: Collection[str] | None = None,
         process_id: str | None = None,

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ...keys import derived_key
 from ...model import Attribution, Fact, Message, StoredMessage, ToolCall
 from ..base import Codec
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def new_key() -> str:
-    """Return a new id that sorts by time of creation (the layout of UUID version 7)."""
-    return f"{time.time_ns() // 1_000_000:012x}7{os.urandom(10).hex()[:19]}"
-
-
-def derived_key(*parts: str | int | None) -> str:
-    """Return the id that always belongs to these parts. Lengths are hashed too, so no two lists collide by joining."""
-    digest = hashlib.sha256()
-    for part in parts:
-        encoded = b"\x00" if part is None else f"{type(part).__name__}:{part}".encode()
-        digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    return digest.hexdigest()[:32]
 
 
 def entity_key(attribution: Attribution) -> str:

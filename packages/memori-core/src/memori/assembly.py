@@ -1,0 +1,95 @@
+"""Put the parts of one Memori object together from what the user named."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .augmentation.extraction.base import Extractor
+from .embedding.base import Embedder
+from .errors import UnknownConnectionError
+from .hookspecs import Provider
+from .plugins import Plugins, Seam
+from .process import on_fork
+from .recall.index.base import VectorIndex
+from .storage.base import Storage, StorageOptions
+
+T = TypeVar("T")
+
+_shared: dict[tuple[str, str | None], Any] = {}
+_sharing = threading.Lock()
+
+
+def _after_fork() -> None:
+    # The lock may have been held by a thread that the child does not have.
+    global _sharing
+    _sharing = threading.Lock()
+
+
+on_fork(_after_fork)
+
+
+def open_storage(connection: Any, options: StorageOptions, plugins: Plugins) -> Storage:
+    """Find the storage that recognises a connection. Raises `UnknownConnectionError` listing what would be."""
+    if isinstance(connection, Storage):
+        return connection
+    providers = plugins.providers("storages")
+    for provider in providers.values():
+        if _recognises(provider, connection):
+            storage: Storage = plugins.load(provider)(connection, options)
+            return storage
+    known = "; ".join(f"{name} ({', '.join(p.matches)})" for name, p in sorted(providers.items()))
+    what = f"URLs of scheme {connection.partition(':')[0]!r}" if isinstance(connection, str) else _type_name(connection)
+    raise UnknownConnectionError(
+        f"No storage recognises {what}. Installed storages and what they take: {known}. "
+        "Pass a URL such as sqlite:///memory.db, an SQLAlchemy Engine or sessionmaker, or install a storage plugin."
+    )
+
+
+def _recognises(provider: Provider, connection: Any) -> bool:
+    if isinstance(connection, str):
+        scheme = connection.partition(":")[0].partition("+")[0].casefold()
+        return "://" in connection and scheme in provider.matches
+    modules = [f"{kind.__module__}." for kind in type(connection).__mro__ if kind is not object]
+    prefixes = tuple(match for match in provider.matches if match.endswith("."))
+    return any(module.startswith(prefixes) for module in modules)
+
+
+def _type_name(value: object) -> str:
+    return f"a {type(value).__module__}.{type(value).__qualname__}"
+
+
+def embedder(named: str | Embedder, plugins: Plugins) -> Embedder:
+    """The embedder of that name ("minilm", "ollama/nomic"), one for the whole process; or the one given."""
+    return _part(named, Embedder, "embedders", "/", plugins)
+
+
+def extractor(named: str | Extractor, plugins: Plugins) -> Extractor:
+    """The extractor of that name ("local", "local:zh_core_web_sm"), one for the whole process; or the one given."""
+    return _part(named, Extractor, "extractors", ":", plugins)
+
+
+def vector_index(named: str | type[VectorIndex], plugins: Plugins) -> Callable[[int], VectorIndex]:
+    """What makes an empty index of a dimension."""
+    if not isinstance(named, str):
+        return named
+    kind: type[VectorIndex] = plugins.load(plugins.provider("vector_indexes", named))
+    return kind
+
+
+def _part(named: str | T, kind: type[T], seam: Seam, separator: str, plugins: Plugins) -> T:
+    if isinstance(named, kind):
+        return named
+    if not isinstance(named, str):
+        raise TypeError(
+            f"Pass the name of an installed {kind.__name__.lower()} or an instance, not {_type_name(named)}."
+        )
+    name, _, model = named.partition(separator)
+    provider = plugins.provider(seam, name)
+    key = (provider.target, model or None)
+    with _sharing:
+        if key not in _shared:
+            _shared[key] = plugins.load(provider)(model or None)
+        made: T = _shared[key]
+    return made

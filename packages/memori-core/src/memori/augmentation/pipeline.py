@@ -1,0 +1,309 @@
+"""Turn leased jobs into facts: extract, embed, resolve, store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
+
+from .. import telemetry
+from ..embedding.base import Embedder
+from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, RevisionConflictError
+from ..keys import derived_key
+from ..model import KINDS, Attribution, Fact, Proposal, StoredMessage
+from ..plugins import Plugins
+from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage
+from ..text import fold, terms
+from .extraction.base import Extractor, Turn
+from .resolve import Known, resolve
+
+if TYPE_CHECKING:
+    from ..storage.base import EntityState
+
+logger = logging.getLogger("memori.augmentation")
+_WINDOW = 2
+_LONGEST_FACT = 2000
+_MOST_FACTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A fact before it is embedded: `dense` is its own text to embed, `window` that of it and what came before."""
+
+    fact: Fact
+    dense: str
+    lexical: str
+    window: str | None = None
+    members: tuple[str, ...] = ()
+    triples: tuple[Any, ...] = ()
+
+
+class Pipeline:
+    """The write side of one Memori object. Called by the worker, never by the host's threads."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        embedder: Embedder,
+        extractor: Extractor,
+        plugins: Plugins,
+        codec: Codec,
+        *,
+        max_attempts: int,
+        retry_delay: Callable[[int], float],
+    ) -> None:
+        self._storage = storage
+        self._embedder = embedder
+        self._extractor = extractor
+        self._plugins = plugins
+        self._codec = codec
+        self._max_attempts = max_attempts
+        self._retry_delay = retry_delay
+
+    def process(self, jobs: Sequence[Job]) -> None:
+        """Bring each job to its end, or give it back. A job that fails costs the others nothing."""
+        alive = [job for job in jobs if not self._buried(job)]
+        for job, proposals in zip(alive, self._extract(alive), strict=True):
+            try:
+                error = proposals if isinstance(proposals, Exception) else None
+                drafts = self._drafts(job, [] if isinstance(proposals, Exception) else proposals)
+                self._finish(job, drafts, error)
+            except Exception as failure:  # noqa: BLE001 - the worker's one boundary: the job is retried, or says why not
+                self._give_back(job, failure)
+
+    def remember(self, attribution: Attribution, fact: Fact, *, replaces: str | None = None) -> Fact:
+        """Store a fact stated by hand, in the place of another if told so. Returns the fact that now says it.
+
+        Words known already become a mention of it. Without a working embedder the fact is found by its words.
+        """
+        draft = _Draft(fact, fact.text, fact.text)
+        try:
+            vectors = self._embed([draft])[0]
+        except EmbeddingError as error:
+            telemetry.failure(logger, "embedding a fact (stored without a vector)", error)
+            vectors = None
+        new = self._new_fact(draft, vectors)
+        said_by = fact.id
+
+        def store(changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
+            nonlocal said_by
+            said_by = fact.id if changes.add else changes.mentions[0][0]
+            if replaces is not None and said_by != replaces:
+                old = Retirement(replaces, "superseded", said_by, fact.valid_from or fact.said_at)
+                changes = replace(changes, retire=(*changes.retire, old))
+            return self._apply(attribution, changes, state)
+
+        self._settle(attribution, [new], store)
+        return self._storage.facts(attribution, ids=[said_by], statuses=())[0]
+
+    def _extract(self, jobs: Sequence[Job]) -> list[list[Proposal] | Exception]:
+        turns = [Turn(job.attribution, job.messages, job.context) for job in jobs]
+        try:
+            found = self._extractor.extract(turns)
+            if len(found) != len(turns):
+                raise ExtractionError(f"the extractor answered {len(found)} of {len(turns)} turns")
+        except Exception as error:  # noqa: BLE001 - foreign code; find out which turn it fails on
+            if len(turns) > 1:
+                return [one for job in jobs for one in self._extract([job])]
+            return [error] if turns else []
+        return list(found)
+
+    def _drafts(self, job: Job, proposals: Sequence[Proposal]) -> list[_Draft]:
+        drafts = _episodes(job)
+        for number, proposal in enumerate(proposals[:_MOST_FACTS]):
+            problem = _problem(proposal, job)
+            if problem:
+                telemetry.failure(logger, "proposal", ExtractionError(problem))
+                continue
+            verdict = self._verdict(proposal, job.attribution)
+            if verdict != "veto":
+                drafts.append(_statement(job, number, proposal, self._extractor.version, verdict == "quarantine"))
+        return drafts
+
+    def _verdict(self, proposal: Proposal, attribution: Attribution) -> str | None:
+        try:
+            answers = self._plugins.hook.memori_fact_proposed(fact=proposal, attribution=attribution)
+        except Exception as error:  # noqa: BLE001 - a gatekeeper that fails lets nothing through unseen
+            telemetry.failure(logger, "plugin memori_fact_proposed (fact quarantined)", error)
+            return "quarantine"
+        return next((verdict for verdict in ("veto", "quarantine") if verdict in answers), None)
+
+    def _finish(self, job: Job, drafts: list[_Draft], error: Exception | None) -> None:
+        if job.attempt > 1 or error:
+            drafts = self._not_yet_stored(job, drafts)
+        try:
+            vectors: list[NDArray[np.float32]] | None = self._embed(drafts)
+        except EmbeddingError as failure:
+            if job.attempt < self._max_attempts and not isinstance(failure, ModelIntegrityError):
+                raise
+            telemetry.failure(logger, "embedding facts (stored without vectors)", failure)
+            vectors = None
+        facts = [self._new_fact(d, None if vectors is None else vectors[i]) for i, d in enumerate(drafts)]
+        if error is not None:
+            # What was said verbatim is worth keeping now, whatever becomes of the extraction.
+            self._settle(job.attribution, facts, lambda changes, state: self._apply(job.attribution, changes, state))
+            raise error
+        added = self._settle(job.attribution, facts, lambda changes, state: self._complete(job, changes, state))
+        telemetry.count("augmented", len(added))
+        try:
+            self._plugins.hook.memori_augmented(facts=added, attribution=job.attribution)
+        except Exception as failure:  # noqa: BLE001 - an observer is never felt
+            telemetry.failure(logger, "plugin memori_augmented", failure)
+
+    def _settle(
+        self,
+        attribution: Attribution,
+        facts: list[NewFact],
+        store: Callable[[FactChanges, EntityState], tuple[Fact, ...]],
+    ) -> tuple[Fact, ...]:
+        """Resolve against the facts as they are now and store; when they moved meanwhile, resolve again."""
+        for attempt in Retrying(
+            retry=retry_if_exception_type(RevisionConflictError),
+            stop=stop_after_attempt(20),
+            wait=wait_random(0, 0.05),
+            reraise=True,
+        ):
+            with attempt:
+                state = self._storage.state(attribution)
+                changes = replace(resolve(facts, self._known(attribution, facts)), space=self._embedder.space)
+                return store(changes, state)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _known(self, attribution: Attribution, facts: list[NewFact]) -> Known:
+        fingerprints = {new.fingerprint for new in facts if new.fact.kind != "episode"}
+        slots = {new.fact.slot for new in facts if new.fact.slot}
+        found = self._storage.facts_by_fingerprint(attribution, fingerprints) if fingerprints else {}
+        current = self._storage.facts(attribution, slots=slots) if slots else []
+        return Known(found, {fact.slot: fact for fact in current if fact.slot})
+
+    def _complete(self, job: Job, changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
+        return self._storage.complete(job, changes, expected=state, now=datetime.now(UTC))
+
+    def _apply(self, attribution: Attribution, changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
+        self._storage.apply(attribution, changes, expected=state, now=datetime.now(UTC))
+        return ()
+
+    def _embed(self, drafts: Sequence[_Draft]) -> list[NDArray[np.float32]]:
+        texts = list(dict.fromkeys(t for d in drafts for t in (d.dense, d.window) if t is not None))
+        if not texts:
+            return []
+        matrix = self._embedder.embed(texts)
+        dimension = self._embedder.space.dimension
+        if matrix.shape != (len(texts), dimension) or not np.isfinite(matrix).all():
+            raise EmbeddingError(
+                f"The embedder {self._embedder.space.key} returned an array of shape {matrix.shape} "
+                f"(expected {(len(texts), dimension)}), or one with NaN or infinity in it."
+            )
+        row = {text: matrix[i] for i, text in enumerate(texts)}
+        # One vector for a turn and its window: w·cos(q, turn) + w·cos(q, window) is linear in the query.
+        return [
+            (row[d.dense] if d.window is None else (row[d.dense] + row[d.window]) / 2).reshape(1, -1) for d in drafts
+        ]
+
+    def _new_fact(self, draft: _Draft, vectors: NDArray[np.float32] | None) -> NewFact:
+        return NewFact(
+            fact=draft.fact,
+            search_text=" ".join(terms(draft.lexical)),
+            fingerprint=self._codec.fingerprint(fold(draft.fact.text)),
+            vectors=vectors,
+            window=draft.members,
+            triples=draft.triples,
+        )
+
+    def _not_yet_stored(self, job: Job, drafts: list[_Draft]) -> list[_Draft]:
+        stored = {
+            fact.id for fact in self._storage.facts(job.attribution, ids=[d.fact.id for d in drafts], statuses=())
+        }
+        return [draft for draft in drafts if draft.fact.id not in stored]
+
+    def _buried(self, job: Job) -> bool:
+        """A job leased more often than it may be tried took its workers down with it: bury it."""
+        if job.attempt <= self._max_attempts:
+            return False
+        error = f"given up after {self._max_attempts} attempts; the last worker never reported back"
+        self._storage.fail(job, error, retry_at=None, now=datetime.now(UTC))
+        return True
+
+    def _give_back(self, job: Job, error: Exception) -> None:
+        now = datetime.now(UTC)
+        last = job.attempt >= self._max_attempts
+        retry_at = None if last else now + timedelta(seconds=self._retry_delay(job.attempt))
+        telemetry.failure(logger, "augmentation", error)
+        self._storage.fail(job, f"{type(error).__name__}: {error}", retry_at=retry_at, now=now)
+
+
+def _episodes(job: Job) -> list[_Draft]:
+    """What was said, verbatim, by people and assistants; never what a tool returned or a system prompt ordered."""
+    spoken = [m for m in (*job.context, *job.messages) if m.message.role in ("user", "assistant") and _said(m)]
+    drafts = []
+    for place, stored in enumerate(spoken):
+        if stored.position < job.messages[0].position:
+            continue
+        message = stored.message
+        before = spoken[max(0, place - _WINDOW) : place]
+        fact = Fact(
+            id=derived_key("episode", stored.key),
+            text=message.content,
+            kind="episode",
+            speaker=message.name,
+            source=message.source_class,
+            said_at=message.created_at,
+            session_id=stored.session_id,
+            position=stored.position,
+            message_key=stored.key,
+            extractor="episode/1",
+        )
+        dense = _voiced(stored)
+        window = "\n".join([*map(_voiced, before), dense]) if before else None
+        when = f"{message.created_at:%d %B %Y} " if message.created_at else ""
+        members = tuple(derived_key("episode", one.key) for one in before)
+        drafts.append(_Draft(fact, dense, when + dense, window, members))
+    return drafts
+
+
+def _said(stored: StoredMessage) -> bool:
+    return any(char.isalnum() for char in stored.message.content)
+
+
+def _voiced(stored: StoredMessage) -> str:
+    name = stored.message.name
+    return f"{name}: {stored.message.content}" if name else stored.message.content
+
+
+def _problem(proposal: Proposal, job: Job) -> str | None:
+    if proposal.kind not in KINDS or proposal.kind == "episode":
+        return f"the extractor proposed the kind {proposal.kind!r}; kinds are {', '.join(KINDS[:-1])}"
+    if not 0 <= proposal.message < len(job.messages):
+        return f"the extractor names message {proposal.message} of {len(job.messages)}"
+    if not proposal.text.strip() or len(proposal.text) > _LONGEST_FACT:
+        return f"the extractor proposed a text of {len(proposal.text)} characters; 1 to {_LONGEST_FACT} are kept"
+    return None
+
+
+def _statement(job: Job, number: int, proposal: Proposal, version: str, quarantine: bool) -> _Draft:
+    stored = job.messages[proposal.message]
+    fact = Fact(
+        id=derived_key("fact", job.id, number),
+        text=proposal.text.strip(),
+        kind=proposal.kind,
+        status="quarantined" if quarantine or proposal.quarantine else "active",
+        speaker=proposal.speaker or stored.message.name,
+        source=stored.message.source_class,
+        said_at=stored.message.created_at,
+        valid_from=proposal.valid_from,
+        valid_to=proposal.valid_to,
+        slot=proposal.slot,
+        importance=min(max(proposal.importance, 0.0), 1.0),
+        session_id=stored.session_id,
+        position=stored.position,
+        message_key=stored.key,
+        extractor=version,
+    )
+    when = f"{stored.message.created_at:%d %B %Y} " if stored.message.created_at else ""
+    return _Draft(fact, fact.text, when + fact.text, triples=proposal.triples)

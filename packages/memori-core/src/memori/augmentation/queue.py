@@ -1,0 +1,94 @@
+"""A Memori object's outbox as its user sees it: wait, status, retry."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ..model import Attribution, QueueStatus
+from .worker import worker
+
+if TYPE_CHECKING:
+    from ..storage.base import Job, Storage
+    from .pipeline import Pipeline
+
+
+class Augmentation:
+    """`memori.augmentation`. Work starts by itself; only short scripts need to wait for it."""
+
+    def __init__(
+        self, storage: Storage, pipeline: Pipeline, who: Callable[[], Attribution | None], *, drain_timeout: float
+    ) -> None:
+        self.storage = storage
+        self.drain_timeout = drain_timeout
+        self._pipeline = pipeline
+        self._who = who
+        self._lock = threading.Lock()
+        self._enqueued: dict[str, str] = {}
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the jobs of the current attribution, or all when there is none, that were enqueued before the call.
+
+        Returns True only when every one succeeded; False when one is dead or `timeout` (seconds) ran out.
+        """
+        attribution = self._who()
+        waited_for = set(self.storage.open_jobs(attribution)) | self._mine(attribution)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        delay = 0.005
+        while True:
+            states = self.storage.job_states(waited_for)
+            if not any(state in ("pending", "running") for state in states.values()):
+                self._forget(waited_for)
+                return all(state == "done" for state in states.values())
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            worker.wake(self)
+            time.sleep(delay)
+            delay = min(delay * 1.5, 0.2)
+
+    def status(self) -> QueueStatus:
+        """Count the jobs of the current attribution, or all when there is none."""
+        return self.storage.queue_status(self._who(), now=datetime.now(UTC))
+
+    def retry(self) -> int:
+        """Give dead jobs another round of attempts; return how many."""
+        revived = self.storage.retry(self._who(), now=datetime.now(UTC))
+        if revived:
+            worker.wake(self)
+        return revived
+
+    def enqueued(self, job_id: str, attribution: Attribution) -> None:
+        """A job was committed by this object; start on it."""
+        with self._lock:
+            self._enqueued[job_id] = _owner(attribution)
+            if len(self._enqueued) > 10_000:
+                self._enqueued.pop(next(iter(self._enqueued)))
+        worker.wake(self)
+
+    def process(self, jobs: Sequence[Job]) -> None:
+        """Work off leased jobs; called by the worker."""
+        self._pipeline.process(jobs)
+
+    def close(self) -> None:
+        """Drain within the bound and let the worker go."""
+        if worker.alive:
+            worker.drain(self, self.drain_timeout)
+        worker.leave(self)
+
+    def _mine(self, attribution: Attribution | None) -> set[str]:
+        """Jobs of this object since the last wait: one that died meanwhile must not pass for done."""
+        with self._lock:
+            owner = None if attribution is None else _owner(attribution)
+            return {job for job, of in self._enqueued.items() if owner is None or of == owner}
+
+    def _forget(self, jobs: set[str]) -> None:
+        with self._lock:
+            for job in jobs:
+                self._enqueued.pop(job, None)
+
+
+def _owner(attribution: Attribution) -> str:
+    return repr((attribution.namespace, attribution.entity_id, attribution.process_id))

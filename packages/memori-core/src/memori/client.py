@@ -1,0 +1,570 @@
+"""Memori, the facade: it checks arguments, finds out who is speaking, and hands over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property, update_wrapper
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from . import telemetry
+from .attribution import CurrentAttribution
+from .errors import ClosedError, MissingAttributionError, UnknownFactError
+from .keys import new_key
+from .messages import MessageLike, to_messages
+from .model import (
+    ACTIVE,
+    KINDS,
+    Attribution,
+    Context,
+    Conversation,
+    Fact,
+    FactStatus,
+    Kind,
+    Message,
+    Recalled,
+    RecallOptions,
+    Receipt,
+    StoredMessage,
+    Triple,
+)
+from .process import BoundedExecutor, on_fork
+
+if TYPE_CHECKING:
+    from .augmentation.extraction.base import Extractor
+    from .augmentation.pipeline import Pipeline
+    from .augmentation.queue import Augmentation
+    from .embedding.base import Embedder
+    from .llm.register import LLMRegistry
+    from .plugins import Plugins
+    from .recall.index.base import VectorIndex
+    from .recall.pipeline import Recall
+    from .settings import Settings
+    from .storage.base import Codec, Storage
+
+P = ParamSpec("P")
+R = TypeVar("R")
+logger = logging.getLogger("memori")
+
+
+def _twin(method: Callable[Concatenate[Memori, P], R]) -> Callable[Concatenate[Memori, P], Coroutine[Any, Any, R]]:
+    """The awaitable twin of a method: the same call in one of Memori's own threads, with the caller's context."""
+
+    async def run(self: Memori, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await asyncio.wrap_future(self.executor.submit(method, self, *args, **kwargs))
+
+    update_wrapper(run, method)
+    run.__name__ = f"a{method.__name__}"
+    run.__qualname__ = f"Memori.a{method.__name__}"
+    run.__doc__ = f"Await `{method.__name__}` without blocking the event loop."
+    return run
+
+
+class Memori:
+    """Memory for AI agents, in your own database.
+
+    `conn`: a database URL, an SQLAlchemy Engine or sessionmaker, whatever an installed storage plugin takes, or None
+    for MEMORI_DATABASE_URL, else sqlite:///memori.db. Options left out come from memori.json, then from MEMORI_* in
+    the environment. `embedder`, `extractor` and `vector_index` are names of installed providers, or instances.
+    `auto_ingest`: whether registered clients are given what is known. `redact` and `codec` see every text before it
+    is stored. Nothing is opened or loaded until it is needed.
+    """
+
+    def __init__(
+        self,
+        conn: Any = None,
+        *,
+        namespace: str | None = None,
+        embedder: str | Embedder | None = None,
+        extractor: str | Extractor | None = None,
+        vector_index: str | type[VectorIndex] | None = None,
+        auto_ingest: bool | None = None,
+        recall: RecallOptions | None = None,
+        migrate: str | None = None,
+        plugins: Sequence[object] = (),
+        redact: Callable[[str], str] | None = None,
+        codec: Codec | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        from .assembly import open_storage
+        from .plugins import Plugins
+        from .settings import load
+        from .storage.base import StorageOptions
+
+        named = {"namespace": namespace, "auto_ingest": auto_ingest, "migrate": migrate}
+        chosen = {name: value for name, value in named.items() if value is not None}
+        given = load(**chosen) if settings is None else settings.model_copy(update=chosen)
+        self.settings = given
+        self.namespace = Attribution("-", namespace=given.namespace).namespace
+        self.plugins: Plugins = Plugins(plugins, disabled=given.disabled_plugins.split(","))
+        self.recall_options = recall or RecallOptions(
+            min_relevance=given.min_relevance,
+            token_budget=given.token_budget,
+            timeout=given.recall_timeout,
+            inject=given.inject,
+        )
+        self._embedder = embedder or given.embedder
+        self._extractor = extractor or given.extractor
+        self._vector_index = vector_index or given.vector_index
+        self._codec = codec
+        self._redact = redact
+        options = StorageOptions(migrate=given.migrate, codec=codec, pool_size=given.pool_size)
+        self._storage: Storage = open_storage(given.database_url if conn is None else conn, options, self.plugins)
+        self._current = CurrentAttribution()
+        self._executor = BoundedExecutor()
+        self._closed = False
+        on_fork(self._after_fork)
+
+    # who is speaking
+
+    def attribution(self, entity_id: str, process_id: str | None = None, *, session_id: str | None = None) -> Memori:
+        """Say who is speaking in the current thread or task, and return this object.
+
+        Naming the same entity and process again keeps their session. Raises `InvalidAttributionError`. Servers whose threads are reused use `scope`, or pass `attribution=` to each call.
+        """
+        new = Attribution(entity_id, process_id, session_id, self.namespace)
+        present = self._current.get()
+        if present is not None and session_id is None and present.with_session(None) == new:
+            new = present
+        self._current.set(new)
+        return self
+
+    @contextmanager
+    def scope(
+        self, entity_id: str | Attribution, process_id: str | None = None, *, session_id: str | None = None
+    ) -> Iterator[Attribution]:
+        """Say who is speaking for the length of a block, and restore what was before."""
+        if isinstance(entity_id, Attribution):
+            who = self._own(entity_id)
+        else:
+            who = Attribution(entity_id, process_id, session_id, self.namespace)
+        with self._current.scope(who):
+            yield who
+
+    def new_session(self) -> str:
+        """Begin a session of the current attribution and return its id."""
+        return self.set_session(new_key())
+
+    def set_session(self, session_id: str) -> str:
+        """Go on in the session of that id."""
+        self._current.set(self._who(None).with_session(session_id))
+        return session_id
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that was set; None when Memori finds it from the conversation itself."""
+        present = self._current.get()
+        return None if present is None else present.session_id
+
+    def current_attribution(self) -> Attribution | None:
+        """Who is speaking in the current context, or None."""
+        return self._current.get()
+
+    # conversations
+
+    def record(
+        self,
+        messages: MessageLike | Iterable[MessageLike],
+        *,
+        attribution: Attribution | None = None,
+        conversation_id: str | None = None,
+    ) -> Receipt:
+        """Store messages and the job that will augment them, in one transaction.
+
+        Messages may be `Message` values, mappings with role and content, or (role, content) pairs. Recording the same
+        history again stores only what is new.
+        """
+        turn = to_messages(messages)
+        return self._append(turn, self._who(attribution), resent=len(turn), conversation_id=conversation_id, join=True)
+
+    def record_turn(self, messages: Sequence[Message], *, attribution: Attribution, resent: int) -> Receipt:
+        """Store one exchange with a model. The first `resent` messages may have been sent, and stored, before."""
+        return self._append(
+            to_messages(messages), self._own(attribution), resent=resent, conversation_id=None, join=False
+        )
+
+    def replace_messages(
+        self, messages: MessageLike | Iterable[MessageLike], *, attribution: Attribution | None = None
+    ) -> None:
+        """Make the attribution's session hold exactly these messages. What was learnt from the old ones stays."""
+        who = self._who(attribution)
+        if who.session_id is None:
+            raise MissingAttributionError("replace_messages needs a session: Attribution(..., session_id=...).")
+        self._ready().replace_messages(who, self._redacted(to_messages(messages)), now=datetime.now(UTC))
+
+    def messages(
+        self,
+        *,
+        attribution: Attribution | None = None,
+        conversation_id: str | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+    ) -> list[StoredMessage]:
+        """Messages of the session, or of all the entity's sessions when none is named; oldest first.
+
+        `limit` keeps the newest; `before` pages back by position within a session.
+        """
+        _check_limit(limit)
+        return self._ready().messages(
+            self._who(attribution), conversation_id=conversation_id, limit=limit, before=before
+        )
+
+    def conversations(
+        self, *, attribution: Attribution | None = None, limit: int = 100, offset: int = 0
+    ) -> list[Conversation]:
+        """The entity's conversations, newest first."""
+        _check_limit(limit)
+        return self._ready().conversations(self._who(attribution), limit=limit, offset=offset)
+
+    # memories
+
+    def recall(
+        self,
+        query: str,
+        *,
+        limit: int = 5,
+        attribution: Attribution | None = None,
+        kinds: Collection[Kind] | None = None,
+        as_of: datetime | None = None,
+        min_relevance: float | None = None,
+        explain: bool = False,
+    ) -> list[Recalled]:
+        """The entity's memories that answer the query, best first. Never writes.
+
+        `as_of` asks what was true in the world at that time. `min_relevance`, 0..1, is where relevance ends.
+        `explain` keeps the parts of each score. A blank query gives [].
+        """
+        _check_query(query)
+        _check_limit(limit)
+        who = self._who(attribution)
+        if not query.strip():
+            return []
+        found = self._recall.recall(
+            query,
+            who,
+            limit=limit,
+            kinds=None if kinds is None else _check_kinds(kinds),
+            as_of=_aware(as_of),
+            min_relevance=self.recall_options.min_relevance if min_relevance is None else min_relevance,
+        )
+        return found if explain else [Recalled(one.fact, one.score) for one in found]
+
+    def context(
+        self,
+        query: str,
+        *,
+        attribution: Attribution | None = None,
+        limit: int | None = None,
+        token_budget: int | None = None,
+        min_relevance: float | None = None,
+        exclude: Sequence[str] = (),
+    ) -> Context:
+        """The block to show a model about the query, with what is in it and why.
+
+        `exclude`: texts already in front of the model, which are not repeated.
+        """
+        _check_query(query)
+        options = self.recall_options
+        who = self._who(attribution)
+        if not query.strip():
+            return Context("")
+        return self._recall.context(
+            query,
+            who,
+            limit=options.limit if limit is None else _check_limit(limit),
+            token_budget=options.token_budget if token_budget is None else token_budget,
+            min_relevance=options.min_relevance if min_relevance is None else min_relevance,
+            exclude=exclude,
+        )
+
+    def remember(
+        self,
+        text: str,
+        *,
+        kind: Kind = "fact",
+        importance: float = 0.8,
+        valid_from: datetime | None = None,
+        attribution: Attribution | None = None,
+    ) -> Fact:
+        """Store a fact stated by hand and return it. The same words again count as another mention."""
+        who = self._who(attribution)
+        return self._pipeline.remember(who, self._stated(text, kind, importance, valid_from))
+
+    def revise(self, fact_id: str, text: str, *, attribution: Attribution | None = None) -> Fact:
+        """Put new words in the place of a fact; the old ones stay as history. Raises `UnknownFactError`."""
+        who = self._who(attribution)
+        old = self._fact(fact_id, who)
+        new = replace(self._stated(text, old.kind, old.importance, None), slot=old.slot)
+        return self._pipeline.remember(who, new, replaces=fact_id)
+
+    def forget(self, fact_id: str, *, attribution: Attribution | None = None) -> None:
+        """Never return a fact again; it stays in the database as history. Raises `UnknownFactError`."""
+        from .storage.base import FactChanges, Retirement
+
+        who = self._who(attribution)
+        self._fact(fact_id, who)
+        changes = FactChanges(retire=(Retirement(fact_id, "forgotten"),))
+        self._ready().apply(who, changes, expected=None, now=datetime.now(UTC))
+
+    def facts(
+        self,
+        *,
+        attribution: Attribution | None = None,
+        kinds: Collection[Kind] | None = None,
+        statuses: Collection[FactStatus] = ACTIVE,
+        as_of: datetime | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[Fact]:
+        """The entity's facts, newest first; without `kinds` all but episodes."""
+        _check_limit(limit)
+        who = self._who(attribution)
+        return self._ready().facts(
+            who,
+            kinds=[kind for kind in KINDS if kind != "episode"] if kinds is None else _check_kinds(kinds),
+            statuses=statuses,
+            as_of=_aware(as_of),
+            limit=limit,
+            offset=offset,
+        )
+
+    def graph(self, *, attribution: Attribution | None = None, limit: int = 1000) -> list[Triple]:
+        """The entity's knowledge as triples of its active facts."""
+        return [triple for _, triple in self._ready().triples(self._who(attribution), limit=limit)]
+
+    def erase(self, entity_id: str) -> dict[str, int]:
+        """Delete everything about an entity for good; return how many rows of each table went."""
+        who = Attribution(entity_id, namespace=self.namespace)
+        gone = self._ready().erase(who)
+        self._recall.clear()
+        return gone
+
+    arecord = _twin(record)
+    areplace_messages = _twin(replace_messages)
+    amessages = _twin(messages)
+    aconversations = _twin(conversations)
+    arecall = _twin(recall)
+    acontext = _twin(context)
+    aremember = _twin(remember)
+    arevise = _twin(revise)
+    aforget = _twin(forget)
+    afacts = _twin(facts)
+    agraph = _twin(graph)
+    aerase = _twin(erase)
+
+    # parts
+
+    @cached_property
+    def augmentation(self) -> Augmentation:
+        """The background work: `wait`, `status`, `retry`."""
+        from .augmentation.queue import Augmentation
+
+        return Augmentation(self._storage, self._pipeline, self._current.get, drain_timeout=self.settings.drain_timeout)
+
+    @cached_property
+    def llm(self) -> LLMRegistry[Memori]:
+        """LLM clients: `register(client)` returns this object."""
+        from .llm.register import LLMRegistry
+
+        options = self.recall_options
+        adapters = self.plugins.providers("llm_adapters")
+        return LLMRegistry(
+            self, adapters, self.plugins.load, self, inject=options.inject, recall_budget=options.timeout
+        )
+
+    @cached_property
+    def config(self) -> Config:
+        """`config.storage.build()` creates or migrates the tables now."""
+        return Config(self._storage)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedder in use, shared by every Memori object of this process."""
+        from . import assembly
+
+        return assembly.embedder(self._embedder, self.plugins)
+
+    @property
+    def executor(self) -> BoundedExecutor:
+        """The threads that do blocking work for event loops. Raises `ClosedError`."""
+        self._ready()
+        return self._executor
+
+    @property
+    def auto_ingest(self) -> bool:
+        """Whether registered clients are given what is known."""
+        return self.settings.auto_ingest
+
+    def close(self) -> None:
+        """Finish open jobs within a bound and release everything. What is left is done by the next process."""
+        if self._closed:
+            return
+        if "llm" in self.__dict__:
+            self.llm.close()
+        self._closed = True
+        if "augmentation" in self.__dict__:
+            self.augmentation.close()
+        self._executor.close()
+        self._storage.close()
+
+    def __enter__(self) -> Memori:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Memori({self._storage.display!r}, namespace={self.namespace!r})"
+
+    @cached_property
+    def _pipeline(self) -> Pipeline:
+        from . import assembly
+        from .augmentation.pipeline import Pipeline
+        from .augmentation.worker import retry_delay
+        from .privacy.codec import PlainCodec
+
+        return Pipeline(
+            self._storage,
+            self.embedder,
+            assembly.extractor(self._extractor, self.plugins),
+            self.plugins,
+            self._codec or PlainCodec(),
+            max_attempts=self.settings.max_attempts,
+            retry_delay=retry_delay,
+        )
+
+    @cached_property
+    def _recall(self) -> Recall:
+        from . import assembly
+        from .recall.pipeline import Recall
+
+        index = assembly.vector_index(self._vector_index, self.plugins)
+        return Recall(self._ready(), self.embedder, index, self.plugins)
+
+    def _ready(self) -> Storage:
+        if self._closed:
+            raise ClosedError("This Memori object was closed. Make a new one: Memori(...).")
+        return self._storage
+
+    def _who(self, given: Attribution | None) -> Attribution:
+        if given is not None:
+            return self._own(given)
+        present = self._current.get()
+        if present is None:
+            raise MissingAttributionError(
+                "Whose memory? Call memori.attribution('user-id') first in this thread or task, "
+                "or pass attribution=Attribution('user-id')."
+            )
+        return present
+
+    def _own(self, attribution: Attribution) -> Attribution:
+        """The attribution, in this object's namespace unless it names one."""
+        if not isinstance(attribution, Attribution):
+            raise TypeError(
+                f"attribution must be an Attribution, got {type(attribution).__name__}: Attribution('user-id')."
+            )
+        return attribution if attribution.namespace else replace(attribution, namespace=self.namespace)
+
+    def _append(
+        self, messages: tuple[Message, ...], who: Attribution, *, resent: int, conversation_id: str | None, join: bool
+    ) -> Receipt:
+        from .storage.base import Turn
+
+        storage = self._ready()
+        for answer in self.plugins.hook.memori_before_record.get_hookimpls():
+            given: Any = answer.function(**_asked_for(answer.argnames, messages=messages, attribution=who))
+            messages = messages if given is None else to_messages(given)
+        if not messages:
+            return Receipt(who.session_id or "", conversation_id, stored=0, repeated=0, job_id=None)
+        turn = Turn(
+            self._redacted(messages),
+            resent=min(resent, len(messages)),
+            now=datetime.now(UTC),
+            conversation_id=conversation_id,
+            join_recent=join,
+        )
+        receipt = storage.append(who, turn)
+        if receipt.job_id:
+            self.augmentation.enqueued(receipt.job_id, who)
+        telemetry.count("recorded", receipt.stored)
+        try:
+            self.plugins.hook.memori_recorded(receipt=receipt, attribution=who)
+        except Exception as error:  # noqa: BLE001 - an observer is never felt
+            telemetry.failure(logger, "plugin memori_recorded", error)
+        return receipt
+
+    def _redacted(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+        if self._redact is None:
+            return messages
+        return tuple(replace(message, content=self._redact(message.content)) for message in messages)
+
+    def _stated(self, text: str, kind: Kind, importance: float, valid_from: datetime | None) -> Fact:
+        (message,) = to_messages([("user", text)])
+        (kind,) = _check_kinds([kind])
+        (message,) = self._redacted((message,))
+        if not message.content.strip():
+            raise ValueError("There is nothing to remember in a blank text.")
+        return Fact(
+            id=new_key(),
+            text=message.content.strip(),
+            kind=kind,
+            said_at=datetime.now(UTC),
+            valid_from=_aware(valid_from),
+            importance=min(max(importance, 0.0), 1.0),
+            extractor="by hand",
+        )
+
+    def _fact(self, fact_id: str, who: Attribution) -> Fact:
+        found = self._ready().facts(who, ids=[fact_id], statuses=())
+        if not found:
+            raise UnknownFactError(f"{who.entity_id!r} has no fact {fact_id!r}. memori.facts() lists those it has.")
+        return found[0]
+
+    def _after_fork(self) -> None:
+        self._storage.after_fork()
+        if "_recall" in self.__dict__:
+            self._recall.after_fork()
+
+
+class Config:
+    """Things done by hand once, at deployment."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+
+def _asked_for(names: Sequence[str], **available: Any) -> dict[str, Any]:
+    return {name: available[name] for name in names if name in available}
+
+
+def _check_query(query: object) -> None:
+    if not isinstance(query, str):
+        raise TypeError(f"query must be a string, got {type(query).__name__}.")
+
+
+def _check_limit(limit: int | None) -> int:
+    if limit is None:
+        return 0
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"limit must be an integer, got {type(limit).__name__}.")
+    if not 1 <= limit <= 10_000:
+        raise ValueError(f"limit must be between 1 and 10000, got {limit}. Page through more with offset or before.")
+    return limit
+
+
+def _check_kinds(kinds: Collection[Kind]) -> list[Kind]:
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if isinstance(kinds, str) or unknown:
+        raise ValueError(f"unknown kind {unknown[0] if unknown else kinds!r}; kinds are {', '.join(KINDS)}.")
+    return list(kinds)
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """A naive time is refused: which day "yesterday 23:30" is depends on the time zone."""
+    if moment is not None and moment.tzinfo is None:
+        raise ValueError(f"{moment.isoformat()} has no time zone; pass datetime(..., tzinfo=UTC).")
+    return moment
