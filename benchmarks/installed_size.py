@@ -29,9 +29,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         wheels, environment = Path(folder, "wheels"), Path(folder, "environment")
         subprocess.run([*uv, "build", "--quiet", "--all-packages", "--wheel", "--out-dir", str(wheels)], check=True)
-        subprocess.run(
-            [*uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(environment)], check=True
-        )
+        subprocess.run([*uv, "venv", "--quiet", "--no-project", "-p", sys.executable, str(environment)], check=True)
         install = [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(environment)]
         subprocess.run([*install, "--find-links", str(wheels), package], check=True)
         [site] = environment.glob("lib/python*/site-packages")

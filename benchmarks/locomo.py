@@ -170,7 +170,7 @@ def report(results: Results) -> str:
         "",
         f"{len(results.ingested)} conversations, {turns:.0f} turns ingested at {turns / seconds:.0f} turns/s; "
         f"{results.skipped} questions without usable evidence left out.",
-        f"First recall of an entity, building its index: {1000 * percentile(results.first_recall, 50):.1f} ms (median).",
+        f"First recall of an entity (builds its index): {1000 * percentile(results.first_recall, 50):.1f} ms.",
         *(
             f"Recall, {name}: p50 {1000 * percentile(times, 50):.1f} ms, p95 {1000 * percentile(times, 95):.1f} ms."
             for name, times in (("in all", total), ("embedding", results.embed), ("search", results.search))
