@@ -228,7 +228,7 @@ def test_locomo_sessions_come_in_order_with_speakers_and_times(tmp_path: Path, d
         pytest.param(b'[{"role":"bot","content":"x"}]', "unknown role 'bot'", id="unknown role"),
         pytest.param(b'[{"role":["user"],"content":"x"}]', "unknown role", id="a role that is a list"),
         pytest.param(b'[{"role":"user"}]', "message 1 has no content", id="missing content"),
-        pytest.param(b'[{"role":"user","content":{}}]', "content of type dict", id="content of a wrong type"),
+        pytest.param(b'[{"role":"user","content":{}}]', "content must be text", id="content of a wrong type"),
         pytest.param(b'[{"role":"user","content":"x","timestamp":"noon"}]', "bad timestamp", id="bad time"),
         pytest.param(b'[{"role":"user","content":"x","timestamp":NaN}]', "bad timestamp", id="not a time"),
         pytest.param(b'[{"role":"user","content":"x","timestamp":1e99}]', "bad timestamp", id="far future"),

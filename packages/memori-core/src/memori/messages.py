@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from .model import MAX_ID_LENGTH, ROLES, Message, ToolCall
+from .model import MAX_ID_LENGTH, ROLES, Message, Role, ToolCall
 from .text import storable
 
 MessageLike = Message | Mapping[str, Any] | tuple[str, str]
-_ROLE_ALIASES = {"developer": "system", "human": "user", "ai": "assistant", "function": "tool"}
+ROLE_ALIASES: dict[str, Role] = {"developer": "system", "human": "user", "ai": "assistant", "function": "tool"}
+"""Names of roles that others use, and ours."""
 
 
 def to_messages(given: MessageLike | Iterable[MessageLike]) -> tuple[Message, ...]:
@@ -21,7 +22,7 @@ def to_messages(given: MessageLike | Iterable[MessageLike]) -> tuple[Message, ..
     if isinstance(given, Message | Mapping | str) or (
         isinstance(given, tuple) and given[:1] and isinstance(given[0], str)
     ):
-        given = [given]  # type: ignore[list-item]
+        given = [given]
     if not isinstance(given, Iterable):
         raise TypeError(f"messages must be a list of messages, got {type(given).__name__}.")
     return tuple(_clean(_convert(one, place), place) for place, one in enumerate(given))
@@ -37,7 +38,7 @@ def _convert(one: Any, place: int) -> Message:
             f"message {place} is a {type(one).__name__}; pass a memori.Message, a mapping with 'role' and 'content', "
             "or a (role, content) pair."
         )
-    role = _ROLE_ALIASES.get(one.get("role"), one.get("role"))  # type: ignore[arg-type]
+    role = ROLE_ALIASES.get(one.get("role"), one.get("role"))  # type: ignore[arg-type]
     calls = one.get("tool_calls") or ()
     return Message(
         role=role,  # type: ignore[arg-type]

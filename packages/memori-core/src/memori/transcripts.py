@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InvalidAttributionError, TranscriptError
-from .model import ROLES, Message, Role, ToolCall, check_id
+from .messages import ROLE_ALIASES, text_of
+from .model import ROLES, Message, ToolCall, check_id
 from .text import storable
 
 MAX_LINE = 64 * 2**20
 """Longest line of a JSONL file, in bytes."""
 
-_ALIASES: dict[str, Role] = {"developer": "system", "function": "tool", "human": "user", "ai": "assistant"}
 _TIMES = ("created_at", "timestamp", "create_time")
 _SESSION_IDS = ("session_id", "conversation_id", "id")
 _LOCOMO_SESSION = re.compile(r"session_(\d+)")
@@ -165,9 +165,9 @@ def _message(raw: Any, position: int, place: _Place) -> Message:
     if not isinstance(raw, Mapping):
         raise place.error(f"is {type(raw).__name__}, not an object.")
     given = raw.get("role")
-    role = _ALIASES.get(given, given) if isinstance(given, str) else given
+    role = ROLE_ALIASES.get(given, given) if isinstance(given, str) else given
     if role not in ROLES:
-        raise place.error(f"has the unknown role {given!r}; known roles: {', '.join((*ROLES, *_ALIASES))}.")
+        raise place.error(f"has the unknown role {given!r}; known roles: {', '.join((*ROLES, *ROLE_ALIASES))}.")
     calls = tuple(_tool_call(call, place) for call in _list(raw.get("tool_calls"), "tool_calls", place))
     content = _content(raw, place, required=not calls)
     return Message(
@@ -185,14 +185,12 @@ def _content(raw: Mapping[str, Any], place: _Place, *, required: bool) -> str:
     content = raw.get("content")
     if content is None:
         content = raw.get("refusal")
-    if isinstance(content, str):
-        return content
-    if isinstance(content, Sequence):
-        texts = [part.get("text") if isinstance(part, Mapping) else part for part in content]
-        return "\n".join(text for text in texts if isinstance(text, str))
-    if content is None and not required:
-        return ""
-    raise place.error("has no content." if content is None else f"has content of type {type(content).__name__}.")
+    if content is None and required:
+        raise place.error("has no content.")
+    try:
+        return text_of(content)
+    except TypeError as error:
+        raise place.error(f"is unusable: {error}") from None
 
 
 def _tool_call(raw: Any, place: _Place) -> ToolCall:
