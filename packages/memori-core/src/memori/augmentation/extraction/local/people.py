@@ -1,0 +1,177 @@
+"""Remember whom a message spoke of, to say who "she" is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .speaker import Speaker
+from .statements import Clause
+from .wording import Wording
+from .wordlist import words
+
+if TYPE_CHECKING:
+    from spacy.tokens import Token
+
+_FEMALE = words(
+    """
+    wife girlfriend mother mom mum mommy sister daughter aunt niece grandmother grandma granny gran fiancee girl
+    woman stepmother stepsister stepdaughter bride lady
+    """
+)
+_MALE = words(
+    """
+    husband boyfriend father dad daddy brother son uncle nephew grandfather grandpa fiance boy man stepfather
+    stepbrother stepson groom
+    """
+)
+RELATIVES = _FEMALE | _MALE | words("partner spouse parent child kid cousin sibling fiancé fiancée twin")
+ACQUAINTANCES = words(
+    """
+    friend boss manager colleague coworker neighbor neighbour roommate flatmate landlord teacher coach doctor
+    therapist mentor classmate teammate girlfriend boyfriend ex client assistant professor advisor supervisor
+    """
+)
+PETS = words("dog cat puppy kitten pup hamster rabbit parrot horse pet turtle goldfish snake")
+RELATIONS = RELATIVES | ACQUAINTANCES | PETS
+_SHE = frozenset({"she", "her", "hers", "herself"})
+_HE = frozenset({"he", "him", "his", "himself"})
+_UNKNOWABLE = words(
+    """
+    they them their theirs themselves it its itself this that these those one ones there such former latter
+    """
+)
+UNRESOLVED = _SHE | _HE | _UNKNOWABLE
+
+
+class People:
+    """The third persons of one message, in the order they were spoken of."""
+
+    def __init__(self, own_names: frozenset[str]) -> None:
+        self._own_names = own_names
+        self._known: dict[str, bool | None] = {}
+
+    def note(self, clause: Clause, wording: Wording) -> None:
+        """Take in whom a clause names: people, and "my sister"."""
+        for token in clause.tokens:
+            found = self._person(token, wording)
+            if found is not None:
+                name, female = found
+                self._known[name] = self._known.get(name) if female is None else female
+
+    def resolve(self, clause: Clause) -> dict[int, str] | None:
+        """Return who each "she" or "he" is, by token index; None when something is left hanging.
+
+        A pronoun is clear when a noun of its own clause precedes it, or when the message spoke of exactly one
+        person it can mean.
+        """
+        resolved: dict[int, str] = {}
+        for position, token in enumerate(clause.tokens):
+            if not _refers(token):
+                continue
+            candidates = self._candidates(token.lower_)
+            if any(_is_antecedent(before) for before in clause.tokens[:position]) and token.dep_ not in {"nsubj"}:
+                continue
+            if token.i > clause.root.i and token.dep_ == "nsubj" and _has_antecedent(clause, position):
+                continue
+            if len(candidates) != 1:
+                return None
+            resolved[token.i] = candidates[0]
+        return resolved
+
+    def _candidates(self, pronoun: str) -> list[str]:
+        if pronoun not in _SHE | _HE or pronoun.endswith("self"):
+            return []
+        female = pronoun in _SHE
+        return [name for name, known in self._known.items() if known is None or known is female]
+
+    def _person(self, token: Token, wording: Wording) -> tuple[str, bool | None] | None:
+        if (relation := relation_at(token, wording)) is not None:
+            return relation.name or relation.text, _gender(relation.noun)
+        if token.ent_type_ == "PERSON" and token.dep_ not in {"compound", "npadvmod", "intj", "appos"}:
+            name = " ".join(part.text for part in noun_phrase(token) if part.ent_type_ == "PERSON")
+            if name and name.casefold() not in self._own_names:
+                return name, None
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """ "My wife Ana": the noun, the whole without the name ("Ada's wife"), whose, and the name where it is said."""
+
+    noun: Token
+    text: str
+    owner: Speaker
+    name: str | None
+
+
+def relation_at(token: Token, wording: Wording) -> Relation | None:
+    """Return the relation of a speaker that `token` heads ("my wife", "my wife Ana", "my friend Bob"), or None."""
+    noun: Token | None = token
+    if token.pos_ == "PROPN":
+        noun = next((c for c in token.children if c.dep_ in {"compound", "nmod"} and _is_relation(c)), None)
+    elif not _is_relation(token):
+        return None
+    owner = next((child for child in token.children if child.dep_ == "poss"), None)
+    speaker = wording.names(owner) if owner is not None else None
+    if noun is None or speaker is None:
+        return None
+    words = [part for part in noun_phrase(token) if part.pos_ != "PROPN"]
+    name = _proper_name(token) if noun != token else _name_beside(token)
+    return Relation(noun, wording.text(words), speaker, name)
+
+
+def _is_relation(token: Token) -> bool:
+    return bool(token.lemma_.lower() in RELATIONS and token.pos_ == "NOUN" and token.tag_ != "NNS")
+
+
+def _name_beside(noun: Token) -> str | None:
+    for child in noun.children:
+        if child.dep_ == "appos" and child.pos_ == "PROPN" and noun.i < child.i <= noun.i + 3:
+            return _proper_name(child)
+    return None
+
+
+def _proper_name(head: Token) -> str:
+    return " ".join(
+        token.text
+        for token in (*head.children, head)
+        if token.pos_ == "PROPN" and token.dep_ != "conj" and token.i <= head.i
+    )
+
+
+def noun_phrase(head: Token) -> list[Token]:
+    """A noun with what defines it, without articles, clauses and asides."""
+    kept = {"poss", "compound", "amod", "nummod", "nmod", "case", "quantmod", "neg", "advmod"}
+    tokens: list[Token] = []
+    for child in head.children:
+        if child.dep_ in kept or (child.dep_ == "det" and child.lower_ in {"no", "every", "all"}):
+            tokens.extend(noun_phrase(child))
+        elif child.dep_ == "prep" and child.lower_ == "of" and child.i > head.i:
+            tokens.append(child)
+            for inner in child.children:
+                tokens.extend(noun_phrase(inner))
+    return sorted([*tokens, head], key=lambda token: int(token.i))
+
+
+def _gender(noun: Token) -> bool | None:
+    word = noun.lemma_.lower()
+    return True if word in _FEMALE else False if word in _MALE else None
+
+
+def _refers(token: Token) -> bool:
+    """Whether a word points at something said elsewhere ("that" as a conjunction or beside its noun does not)."""
+    low = token.lower_
+    if low not in UNRESOLVED or token.pos_ not in {"PRON", "DET", "NOUN", "ADV"}:
+        return False
+    if low == "there":
+        return bool(token.dep_ == "expl")
+    return token.dep_ not in {"det", "mark", "nummod", "advmod", "predet"} and token.tag_ not in {"IN", "WDT"}
+
+
+def _is_antecedent(token: Token) -> bool:
+    return token.pos_ in {"NOUN", "PROPN"} and token.ent_type_ not in {"DATE", "TIME"}
+
+
+def _has_antecedent(clause: Clause, position: int) -> bool:
+    return any(_is_antecedent(token) for token in clause.tokens[:position])

@@ -1,0 +1,79 @@
+"""Read tense, negation and modality off a clause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .statements import Clause
+
+if TYPE_CHECKING:
+    from spacy.tokens import Token
+
+_WILL = frozenset({"will", "'ll", "wo", "shall"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the verb of a clause says about time and certainty.
+
+    `verb` is the token that carries the meaning ("live" in "used to live", "move" in "am going to move").
+    `continuing`: "has lived there since", "has been working". `wish`: "would love to".
+    `formerly`: "used to", "no longer". `uncertain`: might, could, would, should, "I think".
+    """
+
+    verb: Token
+    past: bool = False
+    future: bool = False
+    perfect: bool = False
+    continuing: bool = False
+    wish: bool = False
+    negated: bool = False
+    formerly: bool = False
+    uncertain: bool = False
+
+    @property
+    def current(self) -> bool:
+        """Whether the clause plainly says what is so now."""
+        return not (self.past or self.future or self.negated or self.formerly or self.uncertain)
+
+
+def read(clause: Clause) -> Reading:
+    """Return how the clause is meant."""
+    root = clause.root
+    verb = root
+    helpers = [child for child in root.children if child.dep_ in {"aux", "auxpass"}]
+    modals = {child.lower_ for child in helpers if child.tag_ == "MD" or (child.lower_ == "'d" and child.tag_ == "MD")}
+    words = f" {clause.text.lower()} "
+    formerly = " used to " in words or " no longer " in words or " not anymore " in words or " any more " in words
+    formerly |= " anymore " in words
+    infinitive = next((child for child in root.children if child.dep_ == "xcomp"), None)
+    used = root.lemma_ == "use" and infinitive is not None and " used to " in words
+    going = root.lemma_ == "go" and root.tag_ == "VBG" and infinitive is not None
+    if infinitive is not None and (used or going):
+        verb = infinitive
+    finite = next((child for child in helpers if child.tag_ in {"VBD", "VBP", "VBZ", "MD"}), root)
+    perfect = any(child.lemma_ == "have" or child.lower_ in {"'ve", "'s"} for child in helpers) and root.tag_ != "VB"
+    perfect = perfect and (root.tag_ == "VBN" or any(child.lower_ == "been" for child in helpers))
+    past = finite.tag_ == "VBD" or used or (finite == root and root.tag_ == "VBN")
+    return Reading(
+        verb,
+        past=bool(past),
+        future=bool(modals & _WILL or going or _planned(root, helpers)),
+        perfect=perfect,
+        continuing=perfect and (root.tag_ == "VBG" or " since " in words or " for " in words),
+        wish=bool(modals & {"would", "'d"}) and root.lemma_ in {"like", "love"} and infinitive is not None,
+        negated=any(child.dep_ == "neg" for child in (*root.children, *verb.children)) or " never " in words,
+        formerly=bool(formerly),
+        uncertain=bool(modals - _WILL - {"can", "ca"})
+        or any(w in words for w in (" maybe ", " perhaps ", " probably ")),
+    )
+
+
+def _planned(root: Token, helpers: list[Token]) -> bool:
+    """Whether "I am flying to Rome tomorrow": a progressive that looks ahead."""
+    return bool(
+        root.tag_ == "VBG"
+        and any(child.lemma_ == "be" or child.lower_ == "'m" for child in helpers)
+        and any(token.lower_ in {"tomorrow", "next", "tonight", "soon"} for token in root.subtree)
+    )

@@ -1,0 +1,189 @@
+"""Decide which clauses are worth remembering. Precision before recall: what is doubtful stays an episode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .people import RELATIONS
+from .reading import Reading
+from .speaker import Cast
+from .statements import Clause
+from .wording import FIRST, SECOND
+from .wordlist import words
+
+if TYPE_CHECKING:
+    from spacy.tokens import Token
+
+MAX_TEXT = 400
+"""Longest statement, in characters; longer ones are run-ons that nobody can recall."""
+
+_PHRASES = words(
+    """
+    hope wish bet guess mean thank appreciate agree understand suppose wonder doubt swear assure promise
+    apologize congratulate welcome excuse bless admit see hear imagine gotta figure vote second dare
+    """
+)
+_MENTAL = words("think know believe feel say tell remember realize notice find consider expect forget")
+_TRANSIENT = words(
+    """
+    happy glad sorry fine good okay ok sure ready here back tired excited sad great well curious grateful
+    thankful proud pleased stoked pumped thrilled surprised amazed impressed lucky afraid aware nice done able
+    busy right wrong cool awesome amazing wonderful fantastic hungry sleepy bored confused blessed honored
+    touched inspired hooked keen positive certain relieved available late free alone speechless jealous down
+    """
+)
+_VAGUE = words(
+    """
+    thing things stuff something anything everything nothing lot bit way kind sort part time times moment idea
+    point fact case reason look fun blast one ones day days deal sense mind question questions help pleasure
+    shot try chance feeling feelings start progress break vibe vibes tip tips
+    """
+)
+_EMPTY_SUBJECTS = words("what who which everyone everything nothing something anyone anything nobody all")
+_REQUESTS = words("know see ask hear understand talk chat discuss share help get")
+
+
+def worth_keeping(clause: Clause, reading: Reading, cast: Cast) -> bool:
+    """Whether a clause says something lasting about somebody in particular."""
+    subject = clause.subject
+    if subject is None or subject.lower_ in _EMPTY_SUBJECTS or subject.dep_ == "expl":
+        return False
+    words = {token.lower_ for token in clause.tokens}
+    if len(clause.tokens) < 3 or "ain't" in clause.text.lower() or "gotta" in words or {"got", "ta"} <= words:
+        return False
+    if words & SECOND and (cast.listener is None or not cast.by_machine):
+        return False
+    if _inverted(clause) or _conditional(clause) or _quotes_someone(clause):
+        return False
+    if cast.by_machine and not _machine_reports(clause, reading):
+        return False
+    if _small_talk(clause, reading) or _invites(clause, reading):
+        return False
+    return _concerns_somebody(clause) and _has_content(clause, reading)
+
+
+def is_speaker(token: Token) -> bool:
+    """Whether a word is "I" or "we"."""
+    return bool(token.lower_ in FIRST)
+
+
+def _inverted(clause: Clause) -> bool:
+    """Questions without a question mark, "so do I", and exclamations ("how nice it was")."""
+    first = clause.tokens[0]
+    if first.tag_ in {"WP", "WRB", "WDT", "WP$"} and first.head == clause.root:
+        return True
+    if first.tag_ in {"WP", "WRB", "WDT"} and first.dep_ != "advmod":
+        return True
+    subject = clause.subject
+    return subject is not None and any(
+        child.dep_ in {"aux", "auxpass"} and child.i < subject.i for child in clause.root.children
+    )
+
+
+def _conditional(clause: Clause) -> bool:
+    return any(token.lower_ in {"if", "unless", "whether", "hopefully"} for token in clause.tokens)
+
+
+def _quotes_someone(clause: Clause) -> bool:
+    """Whether somebody else's "I" may stand in quotation marks."""
+    inside = False
+    for token in clause.tokens:
+        if '"' in token.text:
+            inside = not inside
+        elif inside and token.lower_ in FIRST | SECOND:
+            return True
+    return False
+
+
+def _machine_reports(clause: Clause, reading: Reading) -> bool:
+    """An assistant is believed about what it did for its user and what it says of them, not about the world."""
+    assert clause.subject is not None  # noqa: S101 - checked by the caller
+    if reading.uncertain or any(token.tag_ == "MD" for token in clause.root.children):
+        return False
+    owned = {token.lower_ for token in clause.subject.subtree} & SECOND
+    told = any(token.lower_ in SECOND for token in clause.tokens)
+    did = is_speaker(clause.subject) and (reading.past or reading.perfect) and told
+    return (bool(owned) and not _advises(clause)) or did
+
+
+def _advises(clause: Clause) -> bool:
+    return clause.root.lemma_ in {"need", "want", "see", "find", "get", "try", "make", "ask", "mention", "look", "seem"}
+
+
+def _small_talk(clause: Clause, reading: Reading) -> bool:
+    root, subject = clause.root, clause.subject
+    assert subject is not None  # noqa: S101 - checked by the caller
+    lemma = root.lemma_
+    if not is_speaker(subject):
+        return False
+    words = f" {clause.text.lower()} "
+    if " know how to " in words:
+        return False
+    if lemma in _PHRASES or (lemma in _MENTAL and _reports_clause(root)):
+        return True
+    if any(phrase in words for phrase in (" look forward ", " looking forward ", " can't wait ", " cannot wait ")):
+        return True
+    if any(child.lower_ in {"so", "such"} and child.dep_ == "advmod" for child in root.children):
+        return True
+    if lemma in {"want", "need"} or reading.wish:
+        wanted = next((child for child in root.children if child.dep_ in {"xcomp", "ccomp", "dobj"}), None)
+        return wanted is None or wanted.lemma_ in _REQUESTS
+    if lemma == "be":
+        state = next((child for child in root.children if child.dep_ in {"acomp", "attr", "advmod"}), None)
+        if state is not None and (state.lower_ in _TRANSIENT or state.tag_ == "VBN"):
+            return not any(token.ent_type_ for token in clause.tokens if token != subject)
+    return False
+
+
+def _reports_clause(root: Token) -> bool:
+    return any(child.dep_ in {"ccomp", "acomp", "advcl", "xcomp"} for child in root.children)
+
+
+def _invites(clause: Clause, reading: Reading) -> bool:
+    """ "We should catch up": plans of the two speakers, advice and wishes, not facts."""
+    words = {token.lower_ for token in clause.tokens}
+    if words & {"let", "let's", "lets"}:
+        return True
+    subject = clause.subject
+    plural = subject is not None and subject.lower_ == "we"
+    modal = any(child.tag_ == "MD" for child in clause.root.children)
+    if reading.wish and not plural:
+        return False
+    return bool(modal and plural) or bool(
+        reading.uncertain and not words & {"might", "may", "maybe", "perhaps", "probably"}
+    )
+
+
+def _concerns_somebody(clause: Clause) -> bool:
+    """Whether it is about a speaker, somebody named, or a definite thing with a name, a number or a date in it."""
+    if any(token.lower_ in FIRST | SECOND for token in clause.tokens):
+        return True
+    subject = clause.subject
+    assert subject is not None  # noqa: S101 - checked by the caller
+    if subject.pos_ == "PROPN" or subject.ent_type_:
+        return True
+    return any(token.ent_type_ not in {"", "ORDINAL", "CARDINAL"} for token in clause.tokens)
+
+
+def _has_content(clause: Clause, reading: Reading) -> bool:
+    """Whether something remains beside the subject and an empty verb."""
+    subject = clause.subject
+    assert subject is not None  # noqa: S101 - checked by the caller
+    inside = {token.i for token in subject.subtree}
+    rest = [token for token in clause.tokens if token.i not in inside and token != clause.root]
+    solid = [token for token in rest if token.pos_ in {"NOUN", "PROPN", "NUM"} and token.lower_ not in _VAGUE]
+    if solid:
+        return any(token.ent_type_ not in {"DATE", "TIME", "CARDINAL"} for token in solid) or _telling(clause)
+    if any(token.lemma_.lower() in RELATIONS for token in subject.subtree) and not is_speaker(subject):
+        return any(token.pos_ in {"ADJ", "VERB"} for token in rest) or clause.root.pos_ == "VERB"
+    if clause.root.lemma_ in {"be", "get", "feel", "have", "go", "do"}:
+        owned = any(token.lower_ in FIRST | SECOND for token in subject.subtree)
+        return owned and any(token.dep_ == "acomp" and token.lower_ not in _TRANSIENT for token in rest)
+    return any(token.pos_ in {"VERB", "ADJ"} and token.lower_ not in _TRANSIENT for token in rest) and (
+        is_speaker(subject) and len(rest) >= 2
+    )
+
+
+def _telling(clause: Clause) -> bool:
+    """A date or number alone tells something when the verb does ("turned 32", "is in May")."""
+    return bool(clause.root.pos_ == "VERB" or clause.root.lemma_ == "be")
