@@ -60,6 +60,18 @@ def _type_name(value: object) -> str:
     return f"a {type(value).__module__}.{type(value).__qualname__}"
 
 
+def check_parts(plugins: Plugins, *, embedder: object, extractor: object, vector_index: object) -> None:
+    """Refuse unknown names at once, without importing what the known ones stand for."""
+    named: tuple[tuple[Seam, object, str], ...] = (
+        ("embedders", embedder, "/"),
+        ("extractors", extractor, ":"),
+        ("vector_indexes", vector_index, ":"),
+    )
+    for seam, name, separator in named:
+        if isinstance(name, str):
+            plugins.provider(seam, name.partition(separator)[0])
+
+
 def embedder(named: str | Embedder, plugins: Plugins) -> Embedder:
     """The embedder of that name ("minilm", "ollama/nomic"), one for the whole process; or the one given."""
     return _part(named, Embedder, "embedders", "/", plugins)

@@ -90,7 +90,7 @@ class Memori:
         codec: Codec | None = None,
         settings: Settings | None = None,
     ) -> None:
-        from .assembly import open_storage
+        from .assembly import check_parts, open_storage
         from .plugins import Plugins
         from .settings import load
         from .storage.base import StorageOptions
@@ -112,6 +112,7 @@ class Memori:
         self._vector_index = vector_index or given.vector_index
         self._codec = codec
         self._redact = redact
+        check_parts(self.plugins, embedder=self._embedder, extractor=self._extractor, vector_index=self._vector_index)
         options = StorageOptions(migrate=given.migrate, codec=codec, pool_size=given.pool_size)
         self._storage: Storage = open_storage(given.database_url if conn is None else conn, options, self.plugins)
         self._current = CurrentAttribution()
@@ -363,7 +364,7 @@ class Memori:
         """The background work: `wait`, `status`, `retry`."""
         from .augmentation.queue import Augmentation
 
-        return Augmentation(self._storage, self._pipeline, self._current.get, drain_timeout=self.settings.drain_timeout)
+        return Augmentation(self._storage, lambda: self._pipeline, self._current.get, drain_timeout=self.settings.drain_timeout)
 
     @cached_property
     def llm(self) -> LLMRegistry[Memori]:

@@ -20,7 +20,12 @@ class Augmentation:
     """`memori.augmentation`. Work starts by itself; only short scripts need to wait for it."""
 
     def __init__(
-        self, storage: Storage, pipeline: Pipeline, who: Callable[[], Attribution | None], *, drain_timeout: float
+        self,
+        storage: Storage,
+        pipeline: Callable[[], Pipeline],
+        who: Callable[[], Attribution | None],
+        *,
+        drain_timeout: float,
     ) -> None:
         self.storage = storage
         self.drain_timeout = drain_timeout
@@ -70,7 +75,7 @@ class Augmentation:
 
     def process(self, jobs: Sequence[Job]) -> None:
         """Work off leased jobs; called by the worker."""
-        self._pipeline.process(jobs)
+        self._pipeline().process(jobs)
 
     def close(self) -> None:
         """Drain within the bound and let the worker go."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +18,7 @@ from .base import Adapter, Inject, Memory, Method
 from .capture import Capture, Layer, Speaker
 from .inject import BlockCache, Recaller
 from .record import Recorder
+from .streams import Listener
 
 ParentT = TypeVar("ParentT")
 
@@ -61,6 +63,8 @@ class LLMRegistry(Generic[ParentT]):
         )
         self._closed = False
         on_fork(self._after_fork)
+        # Also when the interpreter exits: a script may leave with a stream half read.
+        self._end_streams = weakref.finalize(self, _end_all, self._capture.listening)
 
     def register(self, client: Any, *, attribution: Speaker = None) -> ParentT:
         """Capture what goes through a client, and answer it with what is known. Returns the Memori object.
@@ -95,8 +99,7 @@ class LLMRegistry(Generic[ParentT]):
     def close(self) -> None:
         """Record what streams still open have delivered, and let all calls through untouched from now on."""
         self._closed = True
-        for listener in tuple(self._capture.listening):
-            listener.end_here()
+        self._end_streams()
 
     @property
     def closed(self) -> bool:
@@ -183,6 +186,11 @@ class _Wrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         self._self_layer = layer
         self._self_registry = registry
         self._self_inherited = inherited
+
+
+def _end_all(listening: set[Listener]) -> None:
+    for listener in tuple(listening):
+        listener.end_here()
 
 
 def _call(layer: Layer, method: Method, function: Callable[..., Any], _: Any, args: Any, kwargs: Any) -> Any:

@@ -54,7 +54,9 @@ def apply(
     row = connection.execute(
         select(t.entity.c.revision, t.entity.c.generation).where(t.entity.c.id == key).with_for_update()
     ).one()
-    if expected is not None and EntityState(row.revision, row.generation) != expected:
+    # An entity that was not there yet (generation "") has just been made by this very call, or by a rival.
+    found = EntityState(row.revision, row.generation if expected is None or expected.generation else "")
+    if expected is not None and found != expected:
         raise RevisionConflictError(f"The facts of {attribution.entity_id!r} changed meanwhile; read them again.")
     if not changes:
         return ()

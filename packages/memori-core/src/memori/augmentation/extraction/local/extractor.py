@@ -137,10 +137,10 @@ class _Reader:
         wording = Wording(self._cast.speaker, self._cast.listener, others or {})
         reading = read(clause)
         yield from self._relations(clause, wording)
-        if others is not None and worth_keeping(clause, reading, self._cast):
-            period = self._period(clause, reading)
-            begins = period is not None and (period.lasting or period.end is not None)
-            kind = kind_of(clause, reading, dated=period is not None and not begins)
+        period = self._period(clause, reading)
+        begins = period is not None and (period.lasting or period.end is not None)
+        kind = kind_of(clause, reading, dated=period is not None and not begins)
+        if others is not None and worth_keeping(clause, reading, self._cast, kind, others):
             yield _Draft(
                 wording.sentence(clause.tokens),
                 kind,

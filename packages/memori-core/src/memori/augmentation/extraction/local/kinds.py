@@ -75,7 +75,7 @@ def kind_of(clause: Clause, reading: Reading, *, dated: bool) -> Kind:
     somebody = subject is not None and is_person(subject)
     if (not reading.past and slot_predicate(clause, reading) in _ATTRIBUTES) or _born(verb):
         return "attribute"
-    if _favourite(clause) or (lemma in _PREFER and somebody and not (reading.past or reading.future)):
+    if _favourite(clause) or (somebody and _likes(reading)):
         return "preference"
     if somebody and _relates(clause, reading):
         return "relationship"
@@ -149,7 +149,21 @@ def is_person(token: Token) -> bool:
     """Whether a noun or pronoun is somebody: a speaker, a named person, or "my sister"."""
     if token.lower_ in {"i", "we", "you", "he", "she", "me"} or token.ent_type_ == "PERSON":
         return True
-    return bool(token.lemma_.lower() in RELATIONS and token.pos_ == "NOUN")
+    return bool(token.lemma_.lower() in RELATIONS and token.pos_ == "NOUN" and _owner(token) is not None)
+
+
+def _likes(reading: Reading) -> bool:
+    """ "Loves hiking", "is a fan of jazz", "is passionate about dancing": now, not "would love to"."""
+    verb = reading.verb
+    if reading.past or reading.future or reading.wish or reading.uncertain:
+        return False
+    if verb.lemma_.lower() in _PREFER:
+        return True
+    return verb.lemma_ == "be" and any(
+        child.lower_ in {"fan", "passionate", "fond", "keen", "crazy", "obsessed"}
+        and any(inner.dep_ == "prep" for inner in child.children)
+        for child in verb.children
+    )
 
 
 def _still(reading: Reading) -> bool:

@@ -69,11 +69,9 @@ class People:
         for position, token in enumerate(clause.tokens):
             if not _refers(token):
                 continue
+            if _clear_within(clause, position):
+                continue
             candidates = self._candidates(token.lower_)
-            if any(_is_antecedent(before) for before in clause.tokens[:position]) and token.dep_ not in {"nsubj"}:
-                continue
-            if token.i > clause.root.i and token.dep_ == "nsubj" and _has_antecedent(clause, position):
-                continue
             if len(candidates) != 1:
                 return None
             resolved[token.i] = candidates[0]
@@ -140,17 +138,20 @@ def _proper_name(head: Token) -> str:
     )
 
 
-def noun_phrase(head: Token) -> list[Token]:
-    """A noun with what defines it, without articles, clauses and asides."""
-    kept = {"poss", "compound", "amod", "nummod", "nmod", "case", "quantmod", "neg", "advmod"}
+def noun_phrase(head: Token, *, depth: int = 8) -> list[Token]:
+    """A noun with what defines it, without articles, clauses and asides; of what nests deeper, only the top."""
+    kept = {"poss", "compound", "amod", "nummod", "nmod", "case", "quantmod"}
+    kept |= {"neg", "advmod"} if head.pos_ in {"ADJ", "NUM"} else set()
     tokens: list[Token] = []
+    if depth == 0:
+        return [head]
     for child in head.children:
         if child.dep_ in kept or (child.dep_ == "det" and child.lower_ in {"no", "every", "all"}):
-            tokens.extend(noun_phrase(child))
+            tokens.extend(noun_phrase(child, depth=depth - 1))
         elif child.dep_ == "prep" and child.lower_ == "of" and child.i > head.i:
             tokens.append(child)
             for inner in child.children:
-                tokens.extend(noun_phrase(inner))
+                tokens.extend(noun_phrase(inner, depth=depth - 1))
     return sorted([*tokens, head], key=lambda token: int(token.i))
 
 
@@ -162,7 +163,7 @@ def _gender(noun: Token) -> bool | None:
 def _refers(token: Token) -> bool:
     """Whether a word points at something said elsewhere ("that" as a conjunction or beside its noun does not)."""
     low = token.lower_
-    if low not in UNRESOLVED or token.pos_ not in {"PRON", "DET", "NOUN", "ADV"}:
+    if low not in UNRESOLVED or token.pos_ not in {"PRON", "DET", "NOUN", "ADV", "NUM"}:
         return False
     if low == "there":
         return bool(token.dep_ == "expl")
@@ -173,5 +174,12 @@ def _is_antecedent(token: Token) -> bool:
     return token.pos_ in {"NOUN", "PROPN"} and token.ent_type_ not in {"DATE", "TIME"}
 
 
-def _has_antecedent(clause: Clause, position: int) -> bool:
-    return any(_is_antecedent(token) for token in clause.tokens[:position])
+def _clear_within(clause: Clause, position: int) -> bool:
+    """Whether a noun earlier in the clause says what the pronoun means. One that only sets the scene does not."""
+    token = clause.tokens[position]
+    if token == clause.subject:
+        return False
+    before = clause.tokens[:position]
+    if token.head == clause.root and clause.subject is not None:
+        before = tuple(earlier for earlier in before if earlier.i >= clause.subject.left_edge.i)
+    return any(_is_antecedent(earlier) for earlier in before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....model import Kind
 from .people import RELATIONS
 from .reading import Reading
 from .speaker import Cast
@@ -12,6 +13,8 @@ from .wording import FIRST, SECOND
 from .wordlist import words
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from spacy.tokens import Token
 
 MAX_TEXT = 400
@@ -30,23 +33,33 @@ _TRANSIENT = words(
     thankful proud pleased stoked pumped thrilled surprised amazed impressed lucky afraid aware nice done able
     busy right wrong cool awesome amazing wonderful fantastic hungry sleepy bored confused blessed honored
     touched inspired hooked keen positive certain relieved available late free alone speechless jealous down
+    determined committed motivated swamped beautiful super hard tough important worth rewarding special open
     """
 )
 _VAGUE = words(
     """
     thing things stuff something anything everything nothing lot bit way kind sort part time times moment idea
     point fact case reason look fun blast one ones day days deal sense mind question questions help pleasure
-    shot try chance feeling feelings start progress break vibe vibes tip tips
+    shot try chance feeling feelings start progress break vibe vibes tip tips best goal goals dream dreams
+    passion passions life path paths love joy support peace happiness beauty inspiration strength growth courage
+    memory memories success advice moments ideas minds lives step steps guidance journey people others everyone
+    someone folks positivity hope motivation energy experience experiences difference impact heart hearts
     """
 )
+_MOMENTS = words("morning afternoon evening night day week weekend month year summer winter spring fall autumn time")
 _EMPTY_SUBJECTS = words("what who which everyone everything nothing something anyone anything nobody all")
 _REQUESTS = words("know see ask hear understand talk chat discuss share help get")
 
 
-def worth_keeping(clause: Clause, reading: Reading, cast: Cast) -> bool:
-    """Whether a clause says something lasting about somebody in particular."""
+def worth_keeping(clause: Clause, reading: Reading, cast: Cast, kind: Kind, known: Container[int]) -> bool:
+    """Whether a clause says something lasting about somebody in particular.
+
+    `known` holds the indexes of the pronouns whose person is clear.
+    """
     subject = clause.subject
     if subject is None or subject.lower_ in _EMPTY_SUBJECTS or subject.dep_ == "expl":
+        return False
+    if _points(subject) or _dependent(clause) or clause.tokens[0].lower_ in {"here", "there"}:
         return False
     words = {token.lower_ for token in clause.tokens}
     if len(clause.tokens) < 3 or "ain't" in clause.text.lower() or "gotta" in words or {"got", "ta"} <= words:
@@ -59,7 +72,7 @@ def worth_keeping(clause: Clause, reading: Reading, cast: Cast) -> bool:
         return False
     if _small_talk(clause, reading) or _invites(clause, reading):
         return False
-    return _concerns_somebody(clause) and _has_content(clause, reading)
+    return _concerns_somebody(clause, known) and (kind == "skill" or _has_content(clause))
 
 
 def is_speaker(token: Token) -> bool:
@@ -131,7 +144,7 @@ def _small_talk(clause: Clause, reading: Reading) -> bool:
     if lemma == "be":
         state = next((child for child in root.children if child.dep_ in {"acomp", "attr", "advmod"}), None)
         if state is not None and (state.lower_ in _TRANSIENT or state.tag_ == "VBN"):
-            return not any(token.ent_type_ for token in clause.tokens if token != subject)
+            return not any(token.ent_type_ not in {"", "DATE", "TIME"} for token in clause.tokens if token != subject)
     return False
 
 
@@ -154,18 +167,35 @@ def _invites(clause: Clause, reading: Reading) -> bool:
     )
 
 
-def _concerns_somebody(clause: Clause) -> bool:
-    """Whether it is about a speaker, somebody named, or a definite thing with a name, a number or a date in it."""
-    if any(token.lower_ in FIRST | SECOND for token in clause.tokens):
-        return True
+def _concerns_somebody(clause: Clause, known: Container[int]) -> bool:
+    """Whether it is about somebody: a speaker, what is theirs, somebody named.
+
+    Of other things only dated, named or counted facts are kept, and what they did to the speaker.
+    """
     subject = clause.subject
     assert subject is not None  # noqa: S101 - checked by the caller
-    if subject.pos_ == "PROPN" or subject.ent_type_:
-        return True
-    return any(token.ent_type_ not in {"", "ORDINAL", "CARDINAL"} for token in clause.tokens)
+    own = any(token.lower_ in FIRST | SECOND for token in subject.subtree)
+    if own or subject.i in known or subject.pos_ == "PROPN" or subject.ent_type_:
+        return subject.dep_ != "csubj" or clause.root.lemma_ != "be"
+    if clause.root.tag_ == "VBD" and clause.root.pos_ == "VERB":
+        return any(token.lower_ in FIRST | SECOND for token in clause.tokens)
+    return any(token.ent_type_ not in {"", "ORDINAL", "CARDINAL", "PERSON"} for token in clause.tokens)
 
 
-def _has_content(clause: Clause, reading: Reading) -> bool:
+def _points(noun: Token) -> bool:
+    """Whether a noun needs a finger or a picture: "this bowl" (but not "this week")."""
+    pointed = any(child.dep_ == "det" and child.lower_ in {"this", "that", "these", "those"} for child in noun.children)
+    return pointed and noun.lower_ not in _MOMENTS
+
+
+def _dependent(clause: Clause) -> bool:
+    """A subordinate clause that stands alone as a fragment: "Since I was 17." """
+    return any(
+        (child.dep_ == "mark" or child.tag_ == "WRB") and child.i < clause.root.i for child in clause.root.children
+    )
+
+
+def _has_content(clause: Clause) -> bool:
     """Whether something remains beside the subject and an empty verb."""
     subject = clause.subject
     assert subject is not None  # noqa: S101 - checked by the caller

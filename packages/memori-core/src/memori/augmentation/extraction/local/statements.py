@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 SUBJECTS = frozenset({"nsubj", "nsubjpass", "csubj", "csubjpass", "expl"})
 _COMPLEMENTS = frozenset({"dobj", "prep", "attr", "acomp", "xcomp", "ccomp", "npadvmod", "advmod", "oprd", "prt"})
 _FINITE = frozenset({"VBD", "VBP", "VBZ"})
-_ELLIPSES = words("say think agree note hear be sound suppose guess do know love inspire")
+_ELLIPSES = words(
+    "say think agree note hear be sound suppose guess do know love inspire scare thrill bless stoke excite determine"
+)
 _FILLERS = words(
     """
     actually also anyway anyways apparently basically btw fortunately frankly haha hahaha hey hi hello hmm
@@ -164,6 +166,8 @@ def _safely_coordinated(verb: Token) -> bool:
     subject = subject_of(verb)
     if subject is not None:
         return subject.tag_ not in {"WDT", "WP"}
+    if any(child.dep_ == "dobj" and child.lower_ in {"it", "them", "one", "that"} for child in verb.children):
+        return False
     complete = any(child.dep_ in _COMPLEMENTS and governor.i < child.i < verb.i for child in governor.children)
     return complete and _is_bare(verb, governor) and governing_subject(verb) is not None
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ....model import Triple
 from .kinds import is_person
-from .people import noun_phrase
+from .people import PETS, noun_phrase
 from .reading import Reading
 from .statements import Clause
 from .wording import Wording
@@ -47,6 +47,8 @@ def node(token: Token, wording: Wording) -> tuple[str, str]:
     if (speaker := wording.names(token)) is not None and token.tag_ == "PRP":
         return speaker.node, "PERSON" if speaker.role == "user" or speaker.name else ""
     name = wording.text(noun_phrase(token)).removeprefix("the ")
+    if token.lemma_.lower() in PETS:
+        return name, ""
     return name, "PERSON" if is_person(token) else token.ent_type_
 
 

@@ -41,8 +41,10 @@ class Wording:
         """Return the tokens as text, without a capital or a full stop of its own."""
         pieces: list[str] = []
         previous: Token | None = None
+        shared = False
         for token in tokens:
-            word = self._word(token)
+            word = "their" if shared and token.lower_ in {"our", "ours"} else self._word(token)
+            shared = shared or token.lower_ == "we"
             apart = previous is not None and (previous.whitespace_ or previous.i + 1 != token.i or word != token.text)
             if apart and word not in {"n't", "'s", "nt"}:
                 pieces.append(" ")
@@ -116,6 +118,8 @@ def _present(token: Token, full: str) -> bool:
     """Whether the verb is in the present and so must agree. The tagger takes some of them for infinitives."""
     if full.lower() in {"am", "are", "were", "have"} and token.dep_ in {"aux", "auxpass", "ROOT", "conj"}:
         return not any(child.dep_ == "aux" for child in token.children) and not _after_modal(token)
+    if token.dep_ == "ccomp" and token.head.lemma_ in {"make", "let", "help", "see", "hear", "watch", "have"}:
+        return False
     if token.tag_ == "VBP":
         return True
     if token.tag_ != "VB" or token.dep_ in {"xcomp"}:

@@ -1,0 +1,1 @@
+"""A complete third-party storage for Memori: one file, no database."""
