@@ -364,7 +364,13 @@ class Memori:
         """The background work: `wait`, `status`, `retry`."""
         from .augmentation.queue import Augmentation
 
-        return Augmentation(self._storage, lambda: self._pipeline, self._current.get, drain_timeout=self.settings.drain_timeout)
+        return Augmentation(
+            self._storage,
+            lambda: self._pipeline,
+            self._current.get,
+            drain_timeout=self.settings.drain_timeout,
+            max_attempts=self.settings.max_attempts,
+        )
 
     @cached_property
     def llm(self) -> LLMRegistry[Memori]:
@@ -425,7 +431,6 @@ class Memori:
     def _pipeline(self) -> Pipeline:
         from . import assembly
         from .augmentation.pipeline import Pipeline
-        from .augmentation.worker import retry_delay
         from .privacy.codec import PlainCodec
 
         return Pipeline(
@@ -435,7 +440,6 @@ class Memori:
             self.plugins,
             self._codec or PlainCodec(),
             max_attempts=self.settings.max_attempts,
-            retry_delay=retry_delay,
         )
 
     @cached_property

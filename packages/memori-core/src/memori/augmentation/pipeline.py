@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage
 from ..text import fold, terms
 from .extraction.base import Extractor, Turn
 from .resolve import Known, resolve
+from .retry import give_back
 
 if TYPE_CHECKING:
     from ..storage.base import EntityState
@@ -56,7 +57,6 @@ class Pipeline:
         codec: Codec,
         *,
         max_attempts: int,
-        retry_delay: Callable[[int], float],
     ) -> None:
         self._storage = storage
         self._embedder = embedder
@@ -64,7 +64,6 @@ class Pipeline:
         self._plugins = plugins
         self._codec = codec
         self._max_attempts = max_attempts
-        self._retry_delay = retry_delay
 
     def process(self, jobs: Sequence[Job]) -> None:
         """Bring each job to its end, or give it back. A job that fails costs the others nothing."""
@@ -75,7 +74,7 @@ class Pipeline:
                 drafts = self._drafts(job, [] if isinstance(proposals, Exception) else proposals)
                 self._finish(job, drafts, error)
             except Exception as failure:  # noqa: BLE001 - the worker's one boundary: the job is retried, or says why not
-                self._give_back(job, failure)
+                give_back(self._storage, job, failure, max_attempts=self._max_attempts)
 
     def remember(self, attribution: Attribution, fact: Fact, *, replaces: str | None = None) -> Fact:
         """Store a fact stated by hand, in the place of another if told so. Returns the fact that now says it.
@@ -229,13 +228,6 @@ class Pipeline:
         error = f"given up after {self._max_attempts} attempts; the last worker never reported back"
         self._storage.fail(job, error, retry_at=None, now=datetime.now(UTC))
         return True
-
-    def _give_back(self, job: Job, error: Exception) -> None:
-        now = datetime.now(UTC)
-        last = job.attempt >= self._max_attempts
-        retry_at = None if last else now + timedelta(seconds=self._retry_delay(job.attempt))
-        telemetry.failure(logger, "augmentation", error)
-        self._storage.fail(job, f"{type(error).__name__}: {error}", retry_at=retry_at, now=now)
 
 
 def _episodes(job: Job) -> list[_Draft]:

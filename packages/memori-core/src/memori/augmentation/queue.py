@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ..errors import MemoriError
 from ..model import Attribution, QueueStatus
+from .retry import give_back
 from .worker import worker
 
 if TYPE_CHECKING:
@@ -26,9 +28,11 @@ class Augmentation:
         who: Callable[[], Attribution | None],
         *,
         drain_timeout: float,
+        max_attempts: int,
     ) -> None:
         self.storage = storage
         self.drain_timeout = drain_timeout
+        self._max_attempts = max_attempts
         self._pipeline = pipeline
         self._who = who
         self._lock = threading.Lock()
@@ -74,8 +78,14 @@ class Augmentation:
         worker.wake(self)
 
     def process(self, jobs: Sequence[Job]) -> None:
-        """Work off leased jobs; called by the worker."""
-        self._pipeline().process(jobs)
+        """Work off leased jobs; called by the worker. An extractor or embedder that cannot be loaded fails them."""
+        try:
+            pipeline = self._pipeline()
+        except (MemoriError, ImportError, OSError) as error:
+            for job in jobs:
+                give_back(self.storage, job, error, max_attempts=self._max_attempts)
+            return
+        pipeline.process(jobs)
 
     def close(self) -> None:
         """Drain within the bound and let the worker go."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextvars
 import logging
-import random
 import threading
 import time
 import weakref
@@ -32,11 +31,6 @@ class Queue(Protocol):
 
     def process(self, jobs: Sequence[Job]) -> None:
         """Bring jobs to their end."""
-
-
-def retry_delay(attempt: int) -> float:
-    """Seconds before the next attempt: exponential, capped, with full jitter (Brooker, 2015)."""
-    return random.uniform(0.5, 1.0) * min(300.0, 2.0**attempt)  # noqa: S311 # nosec B311 - spreads load, keeps no secret
 
 
 class Worker:
