@@ -1,0 +1,125 @@
+"""Turn LlamaIndex messages into Memori's and back: what is stored is native, what is learnt from is what was said."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ToolCallBlock
+from memori import Message, Role, ToolCall
+from pydantic_core import to_jsonable_python
+
+logger = logging.getLogger("memori.llamaindex")
+
+_ROLES: Mapping[MessageRole, Role] = {
+    MessageRole.SYSTEM: "system",
+    MessageRole.DEVELOPER: "system",
+    MessageRole.USER: "user",
+    MessageRole.ASSISTANT: "assistant",
+    MessageRole.CHATBOT: "assistant",
+    MessageRole.MODEL: "assistant",
+    MessageRole.FUNCTION: "tool",
+    MessageRole.TOOL: "tool",
+}
+_CONTEXT = re.compile(r"<memori_context\b[^>]*>.*?</memori_context>\s*", re.DOTALL)
+_THOUGHT = re.compile(r"^Thought:", re.MULTILINE)
+_ANSWER = re.compile(r"^Answer:", re.MULTILINE)
+_ACTION = re.compile(r"^Action:", re.MULTILINE)
+
+
+def role_of(message: ChatMessage) -> Role:
+    """Which of Memori's roles a message has."""
+    return _ROLES.get(message.role, "assistant")
+
+
+def to_memori(message: ChatMessage) -> Message:
+    """The message to store, without any context that memory itself put into it."""
+    message = without_context(message)
+    role = role_of(message)
+    answers = message.additional_kwargs.get("tool_call_id")
+    name = message.additional_kwargs.get("name")
+    return Message(
+        role=role,
+        content=answer_of(message.content or "") if role == "assistant" else message.content or "",
+        name=name if role == "user" and isinstance(name, str) else None,
+        tool_calls=tuple(_tool_call(block) for block in message.blocks if isinstance(block, ToolCallBlock)),
+        tool_call_id=answers if isinstance(answers, str) else None,
+        # A tool marked return_direct speaks in the assistant's name; its text is still a tool's.
+        source="tool" if role == "assistant" and answers else None,
+        payload=to_jsonable_python(message, fallback=str),
+    )
+
+
+def to_llama_index(message: Message) -> ChatMessage:
+    """The native message that was stored; one built from its text where it came from elsewhere.
+
+    Blocks that this version of LlamaIndex does not know are left out.
+    """
+    native = message.payload
+    if native is None or not {"role", "blocks", "additional_kwargs"} <= native.keys():
+        return _rebuilt(message)
+    try:
+        return ChatMessage.model_validate(native)
+    except Exception as error:  # noqa: BLE001 - validators of blocks are foreign code; one row must not hide the rest
+        readable = [block for block in native["blocks"] if _is_readable(block)]
+        logger.warning("a stored message holds what this llama-index-core cannot read; shown without it: %s", error)
+    try:
+        return ChatMessage.model_validate({**native, "blocks": readable}) if readable else _rebuilt(message)
+    except Exception:  # noqa: BLE001 - as above: its text is still there
+        return _rebuilt(message)
+
+
+def without_context(message: ChatMessage) -> ChatMessage:
+    """The message without context blocks, in case an application stores again what it was shown."""
+    blocks: list[Any] = []
+    for block in message.blocks:
+        if not isinstance(block, TextBlock) or not _CONTEXT.search(block.text):
+            blocks.append(block)
+        elif text := _CONTEXT.sub("", block.text):
+            blocks.append(block.model_copy(update={"text": text}))
+    return message.model_copy(update={"blocks": blocks})
+
+
+def answer_of(text: str) -> str:
+    """What an assistant said to its user: of a ReAct trace the final answer, "" when it never got to one.
+
+    A ReActAgent stores thoughts, actions, observations and the answer as one message. Observations are a tool's
+    words: only what follows the last thought counts.
+    """
+    thoughts = list(_THOUGHT.finditer(text))
+    if not thoughts or text[: thoughts[0].start()].strip():
+        return text
+    last = text[thoughts[-1].end() :]
+    if answer := _ANSWER.search(last):
+        return last[answer.end() :].strip()
+    return "" if _ACTION.search(text) else text
+
+
+def _tool_call(block: ToolCallBlock) -> ToolCall:
+    arguments = block.tool_kwargs
+    return ToolCall(
+        id=block.tool_call_id or "",
+        name=block.tool_name,
+        arguments=arguments if isinstance(arguments, str) else json.dumps(arguments, default=str),
+    )
+
+
+def _is_readable(block: object) -> bool:
+    try:
+        ChatMessage.model_validate({"blocks": [block]})
+    except Exception:  # noqa: BLE001 - whatever a validator raises, the block cannot be read
+        return False
+    return True
+
+
+def _rebuilt(message: Message) -> ChatMessage:
+    calls = [
+        ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=call.arguments)
+        for call in message.tool_calls
+    ]
+    text = [TextBlock(text=message.content)] if message.content or not calls else []
+    extra = {} if message.tool_call_id is None else {"tool_call_id": message.tool_call_id}
+    return ChatMessage(role=MessageRole(message.role), blocks=[*text, *calls], additional_kwargs=extra)
