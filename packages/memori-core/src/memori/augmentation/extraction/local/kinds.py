@@ -83,6 +83,8 @@ def kind_of(clause: Clause, reading: Reading, *, dated: bool) -> Kind:
         return "skill"
     if somebody and not reading.past and _describes(reading):
         return "attribute" if subject is not None and _named_or_self(subject) else "person"
+    if verb.lower_ == "got" and reading.perfect:
+        lemma = "have"
     happened = reading.past or reading.future or (reading.perfect and not reading.continuing)
     certain = not (reading.formerly or reading.uncertain or reading.negated)
     if certain and (dated or (happened and lemma not in _STATES)):
@@ -102,9 +104,9 @@ def slot_predicate(clause: Clause, reading: Reading) -> str | None:
         return None
     lemma = verb.lemma_.lower()
     if not reading.past:
-        if lemma in _DWELL and objects(verb, "in", "at") and _still(reading):
+        if lemma in _DWELL and any(_is_place(place) for place in objects(verb, "in", "at")) and _still(reading):
             return "lives in"
-        if lemma == "work" and objects(verb, "at", "for") and _still(reading):
+        if lemma == "work" and _employers(verb) and _still(reading):
             return "works at"
         if lemma in {"be", "turn"} and is_person(subject) and _age(verb) is not None:
             return "age"
@@ -166,6 +168,18 @@ def _likes(reading: Reading) -> bool:
     )
 
 
+def _is_place(noun: Token) -> bool:
+    """ "In Berlin", not "in fear": one place at a time needs a name."""
+    return noun.pos_ == "PROPN" and noun.ent_type_ not in {"DATE", "TIME"}
+
+
+def _employers(verb: Token) -> list[Token]:
+    """ "At Siemens", "at a bakery", "for Google"; not "at night", "for a while"."""
+    at = [noun for noun in objects(verb, "at") if noun.lower_ not in {"home", "night", "moment", "once"}]
+    named = [noun for noun in objects(verb, "for") if noun.pos_ == "PROPN"]
+    return [noun for noun in (*at, *named) if noun.ent_type_ not in {"DATE", "TIME"}]
+
+
 def _still(reading: Reading) -> bool:
     return reading.continuing or not reading.perfect
 
@@ -196,7 +210,8 @@ def _favourite_noun(clause: Clause) -> Token | None:
     subject = clause.subject
     if subject is None:
         return None
-    loved = [child for child in subject.children if child.lower_ in {"favorite", "favourite"}]
+    favourite = {"favorite", "favourite"}
+    loved = [token for token in (subject, *subject.children) if token.lower_ in favourite]
     return subject if loved and _owner(subject) is not None else None
 
 

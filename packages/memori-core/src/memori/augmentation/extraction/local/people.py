@@ -38,9 +38,11 @@ _SHE = frozenset({"she", "her", "hers", "herself"})
 _HE = frozenset({"he", "him", "his", "himself"})
 _UNKNOWABLE = words(
     """
-    they them their theirs themselves it its itself this that these those one ones there such former latter
+    they them their theirs themselves it its itself this that these those one ones there here such former latter
     """
 )
+_POINTING = frozenset({"this", "that", "these", "those"})
+_PLACES = frozenset({"here", "there"})
 UNRESOLVED = _SHE | _HE | _UNKNOWABLE
 
 
@@ -165,8 +167,8 @@ def _refers(token: Token) -> bool:
     low = token.lower_
     if low not in UNRESOLVED or token.pos_ not in {"PRON", "DET", "NOUN", "ADV", "NUM"}:
         return False
-    if low == "there":
-        return bool(token.dep_ == "expl")
+    if low in _PLACES:
+        return bool(token.dep_ in {"expl", "advmod", "pcomp", "advcl"})
     return token.dep_ not in {"det", "mark", "nummod", "advmod", "predet"} and token.tag_ not in {"IN", "WDT"}
 
 
@@ -177,9 +179,17 @@ def _is_antecedent(token: Token) -> bool:
 def _clear_within(clause: Clause, position: int) -> bool:
     """Whether a noun earlier in the clause says what the pronoun means. One that only sets the scene does not."""
     token = clause.tokens[position]
-    if token == clause.subject:
+    if token == clause.subject or token.lower_ in _POINTING:
         return False
+    if token.lower_ in _PLACES:
+        return any(place.ent_type_ in {"GPE", "LOC", "FAC", "ORG"} for place in clause.tokens[:position])
     before = clause.tokens[:position]
     if token.head == clause.root and clause.subject is not None:
         before = tuple(earlier for earlier in before if earlier.i >= clause.subject.left_edge.i)
+    if token.lower_ in {"it", "its"}:
+        return any(_is_antecedent(noun) and not _is_human(noun) and noun.i > clause.root.i for noun in before)
     return any(_is_antecedent(earlier) for earlier in before)
+
+
+def _is_human(noun: Token) -> bool:
+    return noun.ent_type_ == "PERSON" or noun.lemma_.lower() in RELATIONS | {"family", "people", "folk", "guy", "team"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....model import Kind
-from .people import RELATIONS
+from .people import RELATIONS, noun_phrase
 from .reading import Reading
 from .speaker import Cast
 from .statements import Clause
@@ -23,7 +23,7 @@ MAX_TEXT = 400
 _PHRASES = words(
     """
     hope wish bet guess mean thank appreciate agree understand suppose wonder doubt swear assure promise
-    apologize congratulate welcome excuse bless admit see hear imagine gotta figure vote second dare
+    apologize congratulate welcome excuse bless admit see hear imagine hop gotta figure vote second dare
     """
 )
 _MENTAL = words("think know believe feel say tell remember realize notice find consider expect forget")
@@ -33,7 +33,8 @@ _TRANSIENT = words(
     thankful proud pleased stoked pumped thrilled surprised amazed impressed lucky afraid aware nice done able
     busy right wrong cool awesome amazing wonderful fantastic hungry sleepy bored confused blessed honored
     touched inspired hooked keen positive certain relieved available late free alone speechless jealous down
-    determined committed motivated swamped beautiful super hard tough important worth rewarding special open
+    determined committed motivated swamped beautiful super hard tough important worth rewarding special open nervous
+    active strong resilient hopeful
     """
 )
 _VAGUE = words(
@@ -43,12 +44,14 @@ _VAGUE = words(
     shot try chance feeling feelings start progress break vibe vibes tip tips best goal goals dream dreams
     passion passions life path paths love joy support peace happiness beauty inspiration strength growth courage
     memory memories success advice moments ideas minds lives step steps guidance journey people others everyone
-    someone folks positivity hope motivation energy experience experiences difference impact heart hearts
+    someone folks fan positivity hope motivation energy experience experiences difference impact heart hearts
     """
 )
 _MOMENTS = words("morning afternoon evening night day week weekend month year summer winter spring fall autumn time")
 _EMPTY_SUBJECTS = words("what who which everyone everything nothing something anyone anything nobody all")
-_REQUESTS = words("know see ask hear understand talk chat discuss share help get")
+_REQUESTS = words(
+    "know see ask hear understand talk chat discuss share help get check say tell let thank give stay keep"
+)
 
 
 def worth_keeping(clause: Clause, reading: Reading, cast: Cast, kind: Kind, known: Container[int]) -> bool:
@@ -70,7 +73,9 @@ def worth_keeping(clause: Clause, reading: Reading, cast: Cast, kind: Kind, know
         return False
     if cast.by_machine and not _machine_reports(clause, reading):
         return False
-    if _small_talk(clause, reading) or _invites(clause, reading):
+    if _small_talk(clause, reading) or _invites(clause, reading) or _merely_possible(clause, kind):
+        return False
+    if kind == "preference" and any(_points(child) for child in clause.root.children):
         return False
     return _concerns_somebody(clause, known) and (kind == "skill" or _has_content(clause))
 
@@ -83,9 +88,9 @@ def is_speaker(token: Token) -> bool:
 def _inverted(clause: Clause) -> bool:
     """Questions without a question mark, "so do I", and exclamations ("how nice it was")."""
     first = clause.tokens[0]
-    if first.tag_ in {"WP", "WRB", "WDT", "WP$"} and first.head == clause.root:
+    if first.lower_ in {"how", "what", "why", "who", "whose", "which", "where"}:
         return True
-    if first.tag_ in {"WP", "WRB", "WDT"} and first.dep_ != "advmod":
+    if first.tag_ == "WRB" and first.head == clause.root:
         return True
     subject = clause.subject
     return subject is not None and any(
@@ -132,6 +137,8 @@ def _small_talk(clause: Clause, reading: Reading) -> bool:
     words = f" {clause.text.lower()} "
     if " know how to " in words:
         return False
+    if any(t.lemma_ in _PHRASES and any(is_speaker(c) for c in t.children if c.dep_ == "nsubj") for t in clause.tokens):
+        return True
     if lemma in _PHRASES or (lemma in _MENTAL and _reports_clause(root)):
         return True
     if any(phrase in words for phrase in (" look forward ", " looking forward ", " can't wait ", " cannot wait ")):
@@ -141,8 +148,12 @@ def _small_talk(clause: Clause, reading: Reading) -> bool:
     if lemma in {"want", "need"} or reading.wish:
         wanted = next((child for child in root.children if child.dep_ in {"xcomp", "ccomp", "dobj"}), None)
         return wanted is None or wanted.lemma_ in _REQUESTS
-    if lemma == "be":
+    if lemma == "feel" or (lemma == "be" and any(child.lower_ in {"off", "up", "over"} for child in root.children)):
+        return True
+    if lemma in {"be", "stay", "keep", "get"}:
         state = next((child for child in root.children if child.dep_ in {"acomp", "attr", "advmod"}), None)
+        if state is not None and state.lower_ in {"sorry", "glad", "happy"}:
+            return True
         if state is not None and (state.lower_ in _TRANSIENT or state.tag_ == "VBN"):
             return not any(token.ent_type_ not in {"", "DATE", "TIME"} for token in clause.tokens if token != subject)
     return False
@@ -167,6 +178,14 @@ def _invites(clause: Clause, reading: Reading) -> bool:
     )
 
 
+def _merely_possible(clause: Clause, kind: Kind) -> bool:
+    """What a speaker can or will do, without a day, is an offer or a promise; skills are told apart before."""
+    helpers = {child.lower_ for child in clause.root.children if child.tag_ == "MD"}
+    if kind == "skill" or not helpers & {"can", "ca", "will", "'ll", "wo", "shall"}:
+        return False
+    return not any(token.ent_type_ in {"DATE", "TIME"} for token in clause.tokens)
+
+
 def _concerns_somebody(clause: Clause, known: Container[int]) -> bool:
     """Whether it is about somebody: a speaker, what is theirs, somebody named.
 
@@ -174,7 +193,7 @@ def _concerns_somebody(clause: Clause, known: Container[int]) -> bool:
     """
     subject = clause.subject
     assert subject is not None  # noqa: S101 - checked by the caller
-    own = any(token.lower_ in FIRST | SECOND for token in subject.subtree)
+    own = any(token.lower_ in FIRST | SECOND for whole in (subject, *subject.conjuncts) for token in noun_phrase(whole))
     if own or subject.i in known or subject.pos_ == "PROPN" or subject.ent_type_:
         return subject.dep_ != "csubj" or clause.root.lemma_ != "be"
     if clause.root.tag_ == "VBD" and clause.root.pos_ == "VERB":
@@ -185,7 +204,7 @@ def _concerns_somebody(clause: Clause, known: Container[int]) -> bool:
 def _points(noun: Token) -> bool:
     """Whether a noun needs a finger or a picture: "this bowl" (but not "this week")."""
     pointed = any(child.dep_ == "det" and child.lower_ in {"this", "that", "these", "those"} for child in noun.children)
-    return pointed and noun.lower_ not in _MOMENTS
+    return bool(pointed and noun.lower_ not in _MOMENTS)
 
 
 def _dependent(clause: Clause) -> bool:
@@ -207,11 +226,10 @@ def _has_content(clause: Clause) -> bool:
     if any(token.lemma_.lower() in RELATIONS for token in subject.subtree) and not is_speaker(subject):
         return any(token.pos_ in {"ADJ", "VERB"} for token in rest) or clause.root.pos_ == "VERB"
     if clause.root.lemma_ in {"be", "get", "feel", "have", "go", "do"}:
-        owned = any(token.lower_ in FIRST | SECOND for token in subject.subtree)
+        owned = any(token.lower_ in FIRST | SECOND for token in noun_phrase(subject))
         return owned and any(token.dep_ == "acomp" and token.lower_ not in _TRANSIENT for token in rest)
-    return any(token.pos_ in {"VERB", "ADJ"} and token.lower_ not in _TRANSIENT for token in rest) and (
-        is_speaker(subject) and len(rest) >= 2
-    )
+    telling = any(token.pos_ in {"VERB", "ADJ"} and token.lower_ not in _TRANSIENT | _VAGUE for token in rest)
+    return telling and is_speaker(subject) and len(rest) >= 2
 
 
 def _telling(clause: Clause) -> bool:

@@ -25,6 +25,8 @@ _FILLERS = words(
     """
 )
 
+_INTERJECTIONS = words("yep yeah yes yup nah nope wow whoa woah oh hey hi hello haha lol omg okay ok thanks")
+
 
 @dataclass(frozen=True, slots=True)
 class Clause:
@@ -181,6 +183,8 @@ def _opening(sentence: Span, head: Token) -> str:
 def _trimmed(tokens: list[Token], subject: Token | None) -> list[Token]:
     """Cut greetings, names called out, fillers and joining words from both ends."""
     kept_whole = {token.i for token in subject.subtree} if subject is not None else set()
+    while tokens and tokens[0].lower_ in _INTERJECTIONS:
+        tokens = tokens[1:]
     while tokens and tokens[0].i not in kept_whole and _is_filler(tokens[0], tokens[1:2]):
         tokens = tokens[1:]
     while tokens and tokens[-1].i not in kept_whole and (_is_filler(tokens[-1], []) or _is_called_out(tokens)):
@@ -193,8 +197,7 @@ def _is_filler(token: Token, following: list[Token]) -> bool:
         return not token.text.startswith('"')
     if token.lower_ in _FILLERS:
         return True
-    calls = token.pos_ == "PROPN" and token.dep_ in {"npadvmod", "intj", "dep", "vocative"}
-    return calls and bool(following) and following[0].text == ","
+    return token.pos_ == "PROPN" and bool(following) and following[0].text in {",", "!"}
 
 
 def _is_called_out(tokens: list[Token]) -> bool:

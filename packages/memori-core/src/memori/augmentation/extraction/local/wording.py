@@ -78,11 +78,19 @@ class Wording:
         if token.pos_ not in {"VERB", "AUX"}:
             return str(token.text)
         subject = governing_subject(token)
+        if token.lower_ == "wanna":
+            return "wants to" if subject is not None and self._is_one(subject) else "want to"
+        if token.text.startswith("'") and token.i and token.nbor(-1).lower_ in FIRST | SECOND:
+            subject = token.nbor(-1)
         if subject is None or self.names(subject) is None:
             return "want" if token.lower_ == "wan" else str(token.text)
         full = self._written_out(token)
-        plural = subject.lower_ in _PLURAL or any(child.dep_ == "conj" for child in subject.children)
-        return full if plural or not _present(token, full) else third_person(full)
+        return third_person(full) if self._is_one(subject) and _present(token, full) else full
+
+    def _is_one(self, subject: Token) -> bool:
+        """Whether the subject is a single speaker."""
+        joined = any(child.dep_ == "conj" for child in subject.children)
+        return self.names(subject) is not None and subject.lower_ not in _PLURAL and not joined
 
     def _written_out(self, token: Token) -> str:
         if token.lower_ == "'d":
@@ -116,7 +124,9 @@ def _pronoun(word: str, speaker: Speaker) -> str:
 
 def _present(token: Token, full: str) -> bool:
     """Whether the verb is in the present and so must agree. The tagger takes some of them for infinitives."""
-    if full.lower() in {"am", "are", "were", "have"} and token.dep_ in {"aux", "auxpass", "ROOT", "conj"}:
+    if full.lower() == "am":
+        return True
+    if full.lower() in {"are", "were", "have"} and token.dep_ in {"aux", "auxpass", "ROOT", "conj"}:
         return not any(child.dep_ == "aux" for child in token.children) and not _after_modal(token)
     if token.dep_ == "ccomp" and token.head.lemma_ in {"make", "let", "help", "see", "hear", "watch", "have"}:
         return False
