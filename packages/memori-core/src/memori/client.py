@@ -345,6 +345,7 @@ class Memori:
         return gone
 
     arecord = _twin(record)
+    arecord_turn = _twin(record_turn)
     areplace_messages = _twin(replace_messages)
     amessages = _twin(messages)
     aconversations = _twin(conversations)
