@@ -37,6 +37,9 @@ class Recorder:
         """Begin to store the turn; None when the work was refused."""
         try:
             return self.memory.executor.submit(self.store, turn, answer)
+        except RuntimeError:  # the interpreter is exiting and its threads take no more work
+            self.store(turn, answer)
+            return None
         except Exception as error:  # noqa: BLE001 - the application already has its answer
             failure(log, "recording a registered client's call", error)
             return None

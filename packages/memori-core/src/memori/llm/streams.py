@@ -34,6 +34,7 @@ class Listener:
         self._turn = turn
         self._listening = listening
         self._ended = threading.Lock()
+        self._handed_over = threading.Event()
         listening.add(self)
 
     def hear(self, chunk: Any) -> None:
@@ -45,18 +46,27 @@ class Listener:
 
     def end(self, *, whole: bool = False) -> Future[None] | None:
         """Begin to store what was received. `whole`: the stream came to its end."""
-        if not self._first():
+        if not self._ended.acquire(blocking=False):
             return None
-        return self.recorder.start(self._turn, self._answer(whole=whole))
+        try:
+            return self.recorder.start(self._turn, self._answer(whole=whole))
+        finally:
+            self._hand_over()
 
     def end_here(self) -> None:
-        """Store what was received in this thread."""
-        if self._first():
+        """Store what was received in this thread, or wait until the thread that is at it has handed it over."""
+        if not self._ended.acquire(blocking=False):
+            self._handed_over.wait(self.recorder.budget)
+            return
+        try:
             self.recorder.store(self._turn, self._answer(whole=False))
+        finally:
+            self._hand_over()
 
     def forget(self) -> None:
         """Let somebody else record it."""
-        self._first()
+        self._ended.acquire(blocking=False)
+        self._hand_over()
 
     def abandoned(self) -> None:
         """End from a finaliser, which may run in the middle of anything.
@@ -70,10 +80,9 @@ class Listener:
         except RuntimeError:  # the interpreter is going down and nothing else runs
             self.end_here()
 
-    def _first(self) -> bool:
-        first = self._ended.acquire(blocking=False)
+    def _hand_over(self) -> None:
         self._listening.discard(self)
-        return first
+        self._handed_over.set()
 
     def _answer(self, *, whole: bool) -> Message | None:
         try:
