@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from ....model import Kind, Message, Proposal, Triple
 from ..base import Extractor, Turn
 from .dates import Period, resolve
-from .kinds import IMPORTANCE, kind_of, slot_owner, slot_predicate
+from .kinds import IMPORTANCE, kind_of
 from .people import People, relation_at
 from .pipeline import DEFAULT, pipeline
 from .prose import is_english, paragraphs
 from .reading import Reading, read
 from .rules import rule_in
 from .selection import MAX_TEXT, worth_keeping
+from .slots import slot_owner, slot_predicate
 from .speaker import Speaker, cast_of
 from .statements import Clause, clauses, lacks_subject
 from .triples import node, triples_of

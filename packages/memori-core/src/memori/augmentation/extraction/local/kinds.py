@@ -18,6 +18,7 @@ from ....model import Kind
 from .people import ACQUAINTANCES, PETS, RELATIONS, RELATIVES
 from .reading import Reading
 from .selection import is_speaker
+from .slots import favourite_of, is_person, objects, owner_of, slot_predicate
 from .statements import Clause
 from .wordlist import words
 
@@ -43,7 +44,6 @@ _STATES = _PREFER | words(
     remain stay keep look sound hope wish remember agree care depend deserve involve
     """
 )
-_DWELL = frozenset({"live", "reside", "base"})
 _LANGUAGES = words(
     """
     english french german spanish italian portuguese dutch russian polish ukrainian turkish arabic hebrew hindi
@@ -75,7 +75,7 @@ def kind_of(clause: Clause, reading: Reading, *, dated: bool) -> Kind:
     somebody = subject is not None and is_person(subject)
     if (not reading.past and slot_predicate(clause, reading) in _ATTRIBUTES) or _born(verb):
         return "attribute"
-    if _favourite(clause) or (somebody and _likes(reading)):
+    if favourite_of(clause) or (somebody and _likes(reading)):
         return "preference"
     if somebody and _relates(clause, reading):
         return "relationship"
@@ -94,66 +94,6 @@ def kind_of(clause: Clause, reading: Reading, *, dated: bool) -> Kind:
     return "fact"
 
 
-def slot_predicate(clause: Clause, reading: Reading) -> str | None:
-    """Return the predicate of a clause that has one value at a time, or None.
-
-    A past "moved to Berlin" counts: it says where somebody lives, and what was said later wins.
-    """
-    subject, verb = clause.subject, reading.verb
-    if subject is None or reading.formerly or reading.negated or reading.uncertain or reading.future:
-        return None
-    lemma = verb.lemma_.lower()
-    if not reading.past:
-        if lemma in _DWELL and any(_is_place(place) for place in objects(verb, "in", "at")) and _still(reading):
-            return "lives in"
-        if lemma == "work" and _employers(verb) and _still(reading):
-            return "works at"
-        if lemma in {"be", "turn"} and is_person(subject) and _age(verb) is not None:
-            return "age"
-        if lemma == "be" and subject.lemma_ in {"name", "birthday"} and _owner(subject) is not None:
-            return "is named" if subject.lemma_ == "name" else "birthday"
-        if lemma == "be" and (favourite := _favourite(clause)) is not None:
-            return f"favorite {favourite}"
-        if lemma in {"marry", "be"} and _married_to(verb):
-            return "married to"
-    elif lemma == "turn" and _age(verb) is not None:
-        return "age"
-    elif lemma in {"move", "relocate"} and not reading.perfect and is_person(subject):
-        return "lives in" if any(token.ent_type_ in {"GPE", "LOC"} for token in objects(verb, "to")) else None
-    return None
-
-
-def slot_owner(clause: Clause) -> Token | None:
-    """Whose single value it is: the subject, or the one whose name, birthday or favourite the subject is."""
-    subject = clause.subject
-    if subject is None:
-        return None
-    favourite = _favourite_noun(clause)
-    if favourite is not None:
-        return _owner(favourite)
-    return _owner(subject) if subject.lemma_ in {"name", "birthday"} else subject
-
-
-def objects(verb: Token, *prepositions: str) -> list[Token]:
-    """What the verb reaches through one of the prepositions, also through its participle or adjective."""
-    reached = [verb, *(child for child in verb.children if child.dep_ in {"acomp", "prt", "advmod"})]
-    return [
-        inner
-        for token in reached
-        for preposition in token.children
-        if preposition.dep_ in {"prep", "dative"} and preposition.lower_ in prepositions
-        for inner in preposition.children
-        if inner.dep_ == "pobj"
-    ]
-
-
-def is_person(token: Token) -> bool:
-    """Whether a noun or pronoun is somebody: a speaker, a named person, or "my sister"."""
-    if token.lower_ in {"i", "we", "you", "he", "she", "me"} or token.ent_type_ == "PERSON":
-        return True
-    return bool(token.lemma_.lower() in RELATIONS and token.pos_ == "NOUN" and _owner(token) is not None)
-
-
 def _likes(reading: Reading) -> bool:
     """ "Loves hiking", "is a fan of jazz", "is passionate about dancing": now, not "would love to"."""
     verb = reading.verb
@@ -168,22 +108,6 @@ def _likes(reading: Reading) -> bool:
     )
 
 
-def _is_place(noun: Token) -> bool:
-    """ "In Berlin", not "in fear": one place at a time needs a name."""
-    return noun.pos_ == "PROPN" and noun.ent_type_ not in {"DATE", "TIME"}
-
-
-def _employers(verb: Token) -> list[Token]:
-    """ "At Siemens", "at a bakery", "for Google"; not "at night", "for a while"."""
-    at = [noun for noun in objects(verb, "at") if noun.lower_ not in {"home", "night", "moment", "once"}]
-    named = [noun for noun in objects(verb, "for") if noun.pos_ == "PROPN"]
-    return [noun for noun in (*at, *named) if noun.ent_type_ not in {"DATE", "TIME"}]
-
-
-def _still(reading: Reading) -> bool:
-    return reading.continuing or not reading.perfect
-
-
 def _born(verb: Token) -> bool:
     return bool(verb.lower_ == "born")
 
@@ -192,45 +116,11 @@ def _named_or_self(subject: Token) -> bool:
     return is_speaker(subject) or subject.lower_ == "you"
 
 
-def _owner(noun: Token) -> Token | None:
-    return next((child for child in noun.children if child.dep_ == "poss"), None)
-
-
-def _age(verb: Token) -> int | None:
-    for child in verb.children:
-        number = child if child.dep_ in {"attr", "dobj", "acomp"} and child.pos_ == "NUM" else None
-        if child.dep_ == "acomp" and child.lower_ == "old":
-            number = next((token for token in child.subtree if token.pos_ == "NUM"), None)
-        if number is not None and number.text.isdigit() and 0 < int(number.text) < 130:
-            return int(number.text)
-    return None
-
-
-def _favourite_noun(clause: Clause) -> Token | None:
-    subject = clause.subject
-    if subject is None:
-        return None
-    favourite = {"favorite", "favourite"}
-    loved = [token for token in (subject, *subject.children) if token.lower_ in favourite]
-    return subject if loved and _owner(subject) is not None else None
-
-
-def _favourite(clause: Clause) -> str | None:
-    noun = _favourite_noun(clause)
-    return None if noun is None else str(noun.lemma_.lower())
-
-
-def _married_to(verb: Token) -> list[Token]:
-    if verb.lemma_ == "marry" or any(child.lower_ == "married" for child in verb.children):
-        return objects(verb, "to")
-    return []
-
-
 def _relates(clause: Clause, reading: Reading) -> bool:
     verb = reading.verb
     for child in verb.children:
         related = child.lemma_.lower() in RELATIONS
-        if verb.lemma_ == "be" and child.dep_ == "attr" and related and _owner(child) is not None:
+        if verb.lemma_ == "be" and child.dep_ == "attr" and related and owner_of(child) is not None:
             return True
         if verb.lemma_ == "have" and child.dep_ == "dobj" and child.lemma_.lower() in RELATIVES | PETS:
             return not reading.past
@@ -239,7 +129,7 @@ def _relates(clause: Clause, reading: Reading) -> bool:
     if verb.lemma_ == "marry" and not reading.past:
         return True
     subject = clause.subject
-    mine = subject is not None and subject.lemma_.lower() in RELATIVES | ACQUAINTANCES and _owner(subject) is not None
+    mine = subject is not None and subject.lemma_.lower() in RELATIVES | ACQUAINTANCES and owner_of(subject) is not None
     return bool(mine and verb.lemma_ == "be" and any(c.dep_ == "attr" and c.pos_ == "PROPN" for c in verb.children))
 
 

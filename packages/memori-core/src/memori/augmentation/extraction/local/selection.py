@@ -71,13 +71,13 @@ def worth_keeping(clause: Clause, reading: Reading, cast: Cast, kind: Kind, know
         return False
     if _inverted(clause) or _conditional(clause) or _quotes_someone(clause):
         return False
-    if cast.by_machine and not _machine_reports(clause, reading):
+    if cast.by_machine and not _machine_reports(clause, subject, reading):
         return False
-    if _small_talk(clause, reading) or _invites(clause, reading) or _merely_possible(clause, kind):
+    if _small_talk(clause, subject, reading) or _invites(clause, reading) or _merely_possible(clause, kind):
         return False
     if kind == "preference" and any(_points(child) for child in clause.root.children):
         return False
-    return _concerns_somebody(clause, known) and (kind == "skill" or _has_content(clause))
+    return _concerns_somebody(clause, subject, known) and (kind == "skill" or _has_content(clause, subject))
 
 
 def is_speaker(token: Token) -> bool:
@@ -113,14 +113,13 @@ def _quotes_someone(clause: Clause) -> bool:
     return False
 
 
-def _machine_reports(clause: Clause, reading: Reading) -> bool:
+def _machine_reports(clause: Clause, subject: Token, reading: Reading) -> bool:
     """An assistant is believed about what it did for its user and what it says of them, not about the world."""
-    assert clause.subject is not None  # noqa: S101 - checked by the caller
     if reading.uncertain or any(token.tag_ == "MD" for token in clause.root.children):
         return False
-    owned = {token.lower_ for token in clause.subject.subtree} & SECOND
+    owned = {token.lower_ for token in subject.subtree} & SECOND
     told = any(token.lower_ in SECOND for token in clause.tokens)
-    did = is_speaker(clause.subject) and (reading.past or reading.perfect) and told
+    did = is_speaker(subject) and (reading.past or reading.perfect) and told
     return (bool(owned) and not _advises(clause)) or did
 
 
@@ -128,9 +127,8 @@ def _advises(clause: Clause) -> bool:
     return clause.root.lemma_ in {"need", "want", "see", "find", "get", "try", "make", "ask", "mention", "look", "seem"}
 
 
-def _small_talk(clause: Clause, reading: Reading) -> bool:
-    root, subject = clause.root, clause.subject
-    assert subject is not None  # noqa: S101 - checked by the caller
+def _small_talk(clause: Clause, subject: Token, reading: Reading) -> bool:
+    root = clause.root
     lemma = root.lemma_
     if not is_speaker(subject):
         return False
@@ -186,16 +184,14 @@ def _merely_possible(clause: Clause, kind: Kind) -> bool:
     return not any(token.ent_type_ in {"DATE", "TIME"} for token in clause.tokens)
 
 
-def _concerns_somebody(clause: Clause, known: Container[int]) -> bool:
+def _concerns_somebody(clause: Clause, subject: Token, known: Container[int]) -> bool:
     """Whether it is about somebody: a speaker, what is theirs, somebody named.
 
     Of other things only dated, named or counted facts are kept, and what they did to the speaker.
     """
-    subject = clause.subject
-    assert subject is not None  # noqa: S101 - checked by the caller
     own = any(token.lower_ in FIRST | SECOND for whole in (subject, *subject.conjuncts) for token in noun_phrase(whole))
     if own or subject.i in known or subject.pos_ == "PROPN" or subject.ent_type_:
-        return subject.dep_ != "csubj" or clause.root.lemma_ != "be"
+        return bool(subject.dep_ != "csubj" or clause.root.lemma_ != "be")
     if clause.root.tag_ == "VBD" and clause.root.pos_ == "VERB":
         return any(token.lower_ in FIRST | SECOND for token in clause.tokens)
     return any(token.ent_type_ not in {"", "ORDINAL", "CARDINAL", "PERSON"} for token in clause.tokens)
@@ -214,10 +210,8 @@ def _dependent(clause: Clause) -> bool:
     )
 
 
-def _has_content(clause: Clause) -> bool:
+def _has_content(clause: Clause, subject: Token) -> bool:
     """Whether something remains beside the subject and an empty verb."""
-    subject = clause.subject
-    assert subject is not None  # noqa: S101 - checked by the caller
     inside = {token.i for token in subject.subtree}
     rest = [token for token in clause.tokens if token.i not in inside and token != clause.root]
     solid = [token for token in rest if token.pos_ in {"NOUN", "PROPN", "NUM"} and token.lower_ not in _VAGUE]
