@@ -141,7 +141,7 @@ def measure(conversation: Conversation, results: Results, *, extractor: str) -> 
             results.embed.append(embedded - began)
             results.search.append(max(0.0, (answered - embedded) - (embedded - began)))
 
-            episodes = memori.recall(question.text, limit=DEPTH, attribution=entity, kinds=("episode",))
+            episodes = memori.recall(question.text, limit=DEPTH, attribution=entity, kinds=["episode"])
             for row, ranked in (
                 ("plain vectors", baseline(question.text)),
                 ("shipped, episodes", turns_of(episodes, turn_of)),

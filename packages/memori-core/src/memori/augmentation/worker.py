@@ -139,4 +139,6 @@ class Worker:
 
 
 worker = Worker()
-atexit.register(worker.finish)
+# Before threads are joined, as concurrent.futures does it: atexit would come too late, after libraries that the worker
+# is still using (BLIS, through spaCy) were finalised by handlers registered later.
+getattr(threading, "_register_atexit", atexit.register)(worker.finish)
