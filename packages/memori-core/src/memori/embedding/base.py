@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..text import storable
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -46,10 +48,22 @@ class Embedder(ABC):
         """Return one unit vector per text, shape (len(texts), dimension), in order.
 
         The same text gives the same vector whatever it is batched with, to within rounding. An empty text gets a
-        vector too. Raises `EmbeddingError` for failures of the model, `ModelIntegrityError` for a wrong file.
+        vector too, and so does one that holds NUL, lone surrogates or a megabyte; what is too long for the model may be
+        cut. Raises `EmbeddingError` for failures of the model, `ModelIntegrityError` for a wrong file, `TypeError` for
+        anything but a sequence of strings (a bare string is not one).
         """
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """Return the unit vector of a query, shape (dimension,). Override where a model embeds queries differently."""
         vector: NDArray[np.float32] = self.embed([text])[0]
         return vector
+
+
+def checked_texts(texts: Sequence[str]) -> list[str]:
+    """Return the texts as an embedder may read them: encodable as UTF-8, without NUL. Raises `TypeError`."""
+    if isinstance(texts, (str, bytes)):
+        raise TypeError(f"embed() takes a sequence of strings, not {type(texts).__name__}; write embed([text]).")
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"embed() takes strings; item {position} is {type(text).__name__}.")
+    return [storable(text) for text in texts]
