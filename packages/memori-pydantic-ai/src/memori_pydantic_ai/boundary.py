@@ -1,0 +1,77 @@
+"""Ask memory and tell it, within a time limit; a failure is logged and counted here, and felt nowhere."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import anyio
+from memori import Attribution, Memori, suppress, telemetry
+from pydantic_ai.messages import ModelMessage
+
+from .blocks import human_turn, question, without_blocks
+from .turns import texts, to_messages
+
+T = TypeVar("T")
+logger = logging.getLogger("memori.pydantic_ai")
+STORE_LIMIT = 5.0
+"""The most seconds a run waits for its messages to be stored. What takes longer goes on in the background."""
+_NEWEST = 200
+
+
+async def context_block(
+    memori: Memori,
+    messages: Sequence[ModelMessage],
+    *,
+    attribution: Attribution,
+    run_id: str | None,
+    limit: int | None,
+    seconds: float | None,
+) -> str:
+    """Return the block that answers the run's question, or "" when there is none, or memory is late or fails."""
+
+    async def ask() -> str:
+        said = without_blocks(messages)
+        asked = human_turn(said, run_id)
+        if asked is None:
+            return ""
+        query, known = question(said[asked]), texts(said)
+        return (await memori.acontext(query, attribution=attribution, limit=limit, exclude=known)).text
+
+    patience = memori.recall_options.timeout if seconds is None else seconds
+    return await _within(patience, "recall for an agent's run", ask, otherwise="")
+
+
+async def store(
+    memori: Memori, said: Sequence[ModelMessage], *, attribution: Attribution, conversation_id: str | None
+) -> None:
+    """Store what was said, once. The write is finished even when the run is being cancelled."""
+
+    async def tell() -> None:
+        messages = to_messages(said)
+        if messages:
+            await memori.arecord(messages, attribution=attribution, conversation_id=conversation_id)
+
+    await _within(STORE_LIMIT, "storing an agent's run", tell, otherwise=None, shield=True)
+
+
+async def stored_ids(memori: Memori, attribution: Attribution) -> set[str | None]:
+    """Return the ids of the newest messages that the session has."""
+
+    async def ask() -> set[str | None]:
+        return {stored.message.id for stored in await memori.amessages(attribution=attribution, limit=_NEWEST)}
+
+    return await _within(STORE_LIMIT, "reading an agent's session", ask, otherwise=set())
+
+
+async def _within(
+    seconds: float, what: str, work: Callable[[], Awaitable[T]], *, otherwise: T, shield: bool = False
+) -> T:
+    try:
+        with suppress(), anyio.move_on_after(seconds, shield=shield):
+            return await work()
+        raise TimeoutError(f"not done within {seconds:g} s; the run goes on without it")
+    except Exception as error:  # noqa: BLE001 - a failing memory must not fail the run
+        telemetry.failure(logger, what, error)
+        return otherwise
