@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import errors
+from . import errors, telemetry
 from .client import Memori
 from .errors import (
     ClosedError,
@@ -58,4 +58,5 @@ __all__ = [
     "hookimpl",
     "suppress",
     "suppressed",
+    "telemetry",
 ]
