@@ -97,7 +97,7 @@ def test_before_record_plugins_change_a_turn_one_after_the_other(memori_with) ->
     class Last:
         @hookimpl
         def memori_before_record(self, messages: Sequence[Message], attribution: Attribution) -> Sequence[Message]:
-            assert attribution == ADA
+            assert attribution.entity_id == "ada"
             return messages[-1:]
 
     memori = memori_with(Upper(), Last())
@@ -166,17 +166,20 @@ def test_multipliers_of_several_plugins_are_combined(memori_with) -> None:  # ty
             assert query == "green tea"
             return [0.5 if one.text == "Ada likes green tea." else 1.0 for one in recalled]
 
-    class Broken:
+    class HalfAgain(Half):
+        pass
+
+    class NotOneForEach:
         @hookimpl
         def memori_score(self, recalled: Sequence[Recalled]) -> list[float]:
-            return [3.0]  # not one for each
+            return [3.0]
 
     before = memori_with()
     for text in ("Ada likes green tea.", "Ada has a green bicycle."):
         before.remember(text, attribution=ADA)
     plain = {one.text: one.score for one in before.recall("green tea", attribution=ADA, min_relevance=0)}
 
-    found = memori_with(Half(), Half(), Broken()).recall("green tea", attribution=ADA, min_relevance=0)
+    found = memori_with(Half(), HalfAgain(), NotOneForEach()).recall("green tea", attribution=ADA, min_relevance=0)
 
     weighed = {one.text: one.score for one in found}
     assert weighed["Ada likes green tea."] == pytest.approx(plain["Ada likes green tea."] / 4)
