@@ -134,8 +134,7 @@ class Pipeline:
         return next((verdict for verdict in ("veto", "quarantine") if verdict in answers), None)
 
     def _finish(self, job: Job, drafts: list[_Draft], error: Exception | None) -> None:
-        if job.attempt > 1 or error:
-            drafts = self._not_yet_stored(job, drafts)
+        drafts = self._not_yet_stored(job, drafts)
         try:
             vectors: list[NDArray[np.float32]] | None = self._embed(drafts)
         except EmbeddingError as failure:

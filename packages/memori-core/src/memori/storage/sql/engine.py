@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import StaticPool
 
@@ -64,6 +64,8 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except IntegrityError as error:
+            raise StorageError(f"{self.display}: {error.orig}") from error
         except DBAPIError as error:
             raise translate(error.orig or error, self.display, disconnected=error.connection_invalidated) from error
         except SQLAlchemyError as error:
@@ -107,6 +109,8 @@ def _from_url(given: str | URL, options: StorageOptions) -> Engine:
         arguments["pool_size"] = options.pool_size or 20
     try:
         engine = sqlalchemy.create_engine(url, **arguments)
+    except ArgumentError as error:
+        raise UnknownConnectionError(f"The database URL cannot be used: {error}") from None
     except (NoSuchModuleError, ImportError) as error:
         raise StorageUnavailableError(
             f"No driver for {url.drivername!r} is installed: {error}. Install it, or name another driver in the URL."

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, case, func, or_, select, update
 
 from ...embedding.base import Space
@@ -184,7 +185,7 @@ def changes_since(connection: Connection, attribution: Attribution, space: Space
     changed = [f.c.entity_id == entity_key(attribution), f.c.revision > revision, f.c.revision <= now.revision]
     if revision <= 0:
         changed.append(f.c.status.in_(("active", "superseded")))
-    vectors: dict[str, list[Any]] = {}
+    vectors: dict[str, list[bytes]] = {}
     embedded = (
         select(e.c.fact_id, e.c.vector)
         .join(f, f.c.id == e.c.fact_id)
@@ -192,7 +193,7 @@ def changes_since(connection: Connection, attribution: Attribution, space: Space
         .order_by(e.c.fact_id, e.c.passage)
     )
     for fact_id, vector in connection.execute(embedded):
-        vectors.setdefault(fact_id, []).append(np.frombuffer(vector, dtype="<f4"))
+        vectors.setdefault(fact_id, []).append(vector)
     columns = (
         f.c.id, f.c.search_text, f.c.kind, f.c.status, f.c.speaker, f.c.session_id, f.c.position, f.c.said_at,
         f.c.valid_from, f.c.valid_to,
@@ -216,11 +217,12 @@ def changes_since(connection: Connection, attribution: Attribution, space: Space
     return Delta(now, rows)
 
 
-def _stack(found: list[Any] | None, dimension: int) -> Any:
+def _stack(found: list[bytes] | None, dimension: int) -> NDArray[np.float32] | None:
     """Passages as one array; None when there are none or one was damaged, so that words alone find the fact."""
-    if not found or any(len(vector) != dimension or not np.isfinite(vector).all() for vector in found):
+    if not found or any(len(vector) != 4 * dimension for vector in found):
         return None
-    return np.stack(found)
+    passages = np.frombuffer(b"".join(found), dtype="<f4").reshape(len(found), dimension)
+    return passages if np.isfinite(passages).all() else None
 
 
 def select_facts(
