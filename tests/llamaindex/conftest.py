@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from memori import Attribution, Memori, Recalled, hookimpl
+from memori_llamaindex import register
+from pydantic.warnings import PydanticDeprecationWarning
+
+
+@pytest.fixture(autouse=True)
+def _what_llama_index_warns_itself_of() -> None:
+    """Its agents look for their steps with `inspect.getmembers`, which touches every deprecated attribute of
+    pydantic, and its ReActAgent asks `is_running` within a step.
+    """
+    warnings.filterwarnings("ignore", r"The `.+` attribute is deprecated", PydanticDeprecationWarning)
+    warnings.filterwarnings("ignore", r"Accessing .+ attribute on the instance", PydanticDeprecationWarning)
+    warnings.filterwarnings("ignore", "is_running called from within a step", DeprecationWarning)
+
+
+class Recalls:
+    """Memori's own observer hook: the queries that were answered, and for whom."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, str]] = []
+
+    @hookimpl
+    def memori_recalled(self, query: str, recalled: Sequence[Recalled], attribution: Attribution) -> None:
+        self.made.append((attribution.entity_id, query))
+
+
+@pytest.fixture
+def recalls() -> Recalls:
+    return Recalls()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "memory.db"
+
+
+@pytest.fixture
+def memori(database: Path, recalls: Recalls) -> Iterator[Memori]:
+    with Memori(f"sqlite:///{database}", extractor="none", embedder="hashing", plugins=[recalls]) as memori:
+        yield register(memori)

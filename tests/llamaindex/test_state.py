@@ -1,0 +1,199 @@
+"""A memory survives what LlamaIndex does to an agent's state: saving, restoring, copying."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.workflow import Context, JsonPickleSerializer, JsonSerializer
+from memori import Memori
+from memori_llamaindex import MemoriMemory, connections, register
+from pydantic import ValidationError
+
+from tests.llamaindex.models import Model
+
+RESTORE = """
+import asyncio, json, sys
+from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core.llms import MockLLM
+from llama_index.core.workflow import Context, JsonPickleSerializer, JsonSerializer
+from memori_llamaindex import MemoriMemory
+
+async def main():
+    context = Context.from_dict(FunctionAgent(llm=MockLLM()), json.load(sys.stdin))
+    memory = await context.store.get("memory")
+    try:
+        print([message.content for message in await memory.aget_all()])
+    except Exception as error:
+        print(type(error).__name__, error)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("serializer", [JsonSerializer(), JsonPickleSerializer()])
+async def test_an_agent_goes_on_from_its_saved_state(
+    memori: Memori, serializer: JsonSerializer | JsonPickleSerializer
+) -> None:
+    model = Model("Noted.", "Beagle.")
+    agent = FunctionAgent(llm=model.llm)
+    context = Context(agent)
+    await agent.run("My boat is called Beagle.", ctx=context, memory=MemoriMemory(entity_id="ada", session_id="s"))
+
+    saved = json.loads(json.dumps(context.to_dict(serializer=serializer)))
+    restored = Context.from_dict(agent, saved, serializer=serializer)
+    await agent.run("What is my boat called?", ctx=restored)
+
+    memory = await restored.store.get("memory")
+    assert isinstance(memory, MemoriMemory)
+    assert [message.content for message in memory.get_all()] == [
+        "My boat is called Beagle.",
+        "Noted.",
+        "What is my boat called?",
+        "Beagle.",
+    ]
+    assert [message.content for message in model.requests[1]][:2] == ["My boat is called Beagle.", "Noted."]
+
+
+async def test_saved_state_holds_no_connection_string_and_no_history(memori: Memori, database: Path) -> None:
+    agent = FunctionAgent(llm=Model("Noted.").llm)
+    context = Context(agent)
+    await agent.run("My code is 4711.", ctx=context, memory=MemoriMemory(entity_id="ada", session_id="s"))
+
+    memory = await context.store.get("memory")
+
+    assert "4711" not in memory.to_json()
+    assert str(database) not in json.dumps(context.to_dict())
+
+
+async def test_editing_the_state_loses_nothing(memori: Memori) -> None:
+    agent = FunctionAgent(llm=Model("Noted.").llm)
+    context = Context(agent)
+    await agent.run("My boat is called Beagle.", ctx=context, memory=MemoriMemory(entity_id="ada", session_id="s"))
+
+    async with context.store.edit_state() as state:
+        await state["memory"].aput(ChatMessage("And it is red."))
+
+    memory = await context.store.get("memory")
+    assert [m.content for m in memory.get_all()] == ["My boat is called Beagle.", "Noted.", "And it is red."]
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.deepcopy,
+        lambda memory: memory.model_copy(),
+        lambda memory: MemoriMemory.from_dict(memory.to_dict()),
+        lambda memory: MemoriMemory.model_validate_json(memory.model_dump_json()),
+    ],
+    ids=["deepcopy", "model_copy", "from_dict", "model_validate_json"],
+)
+def test_a_copy_is_the_same_memory(memori: Memori, copied: object) -> None:
+    memory = MemoriMemory(entity_id="ada", session_id="s", process_id="p", recall_limit=3, insert_method="system")
+    memory.put(ChatMessage("Hello."))
+
+    twin = copied(memory)  # type: ignore[operator]
+
+    assert twin == memory
+    assert twin.get_all() == [ChatMessage("Hello.")]
+
+
+async def saved_by_an_agent() -> str:
+    agent = FunctionAgent(llm=Model("Noted.").llm)
+    context = Context(agent)
+    memory = MemoriMemory(entity_id="ada", session_id="s")
+    await agent.run("My boat is called Beagle.", ctx=context, memory=memory)
+    return json.dumps(context.to_dict())
+
+
+async def test_another_process_restores_it_through_the_environment(
+    memori: Memori, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = await saved_by_an_agent()
+    monkeypatch.setenv("MEMORI_DATABASE_URL", f"sqlite:///{database}")
+
+    done = subprocess.run([sys.executable, "-c", RESTORE], input=saved, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "['My boat is called Beagle.', 'Noted.']\n"
+
+
+async def test_a_process_without_the_connection_is_told_how_to_register_it(
+    memori: Memori, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = await saved_by_an_agent()
+    monkeypatch.delenv("MEMORI_DATABASE_URL", raising=False)
+
+    done = subprocess.run([sys.executable, "-c", RESTORE], input=saved, capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("ConfigurationError No Memori object is registered as 'default'")
+    assert "register(Memori(...))" in done.stdout
+    assert "MEMORI_DATABASE_URL" in done.stdout
+
+
+def test_a_connection_is_found_by_its_name(memori: Memori, tmp_path: Path) -> None:
+    here = MemoriMemory(entity_id="ada", session_id="s")
+    there = MemoriMemory(entity_id="ada", session_id="s", connection="archive")
+    with register(Memori(f"sqlite:///{tmp_path / 'archive.db'}", extractor="none", embedder="hashing"), "archive"):
+        there.put(ChatMessage("Archived."))
+
+        assert here.get_all() == []
+        assert there.get_all() == [ChatMessage("Archived.")]
+
+
+def test_a_named_connection_never_falls_back_to_another_database(
+    memori: Memori, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMORI_DATABASE_URL", f"sqlite:///{database}")
+
+    with pytest.raises(connections.ConfigurationError, match=r"registered as 'eu'.*'default'.*name='eu'"):
+        MemoriMemory(entity_id="ada", session_id="s", connection="eu").get_all()
+
+
+def test_one_memori_object_serves_a_url_for_the_whole_process(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_registered", {})
+    monkeypatch.setenv("MEMORI_DATABASE_URL", f"sqlite:///{database}")
+
+    with connections.connected() as memori:
+        assert connections.connected() is memori
+
+
+def test_only_a_memori_object_can_be_registered() -> None:
+    with pytest.raises(TypeError, match="got str"):
+        register("sqlite:///memory.db")  # type: ignore[arg-type]
+
+
+def test_a_connection_is_not_a_url() -> None:
+    with pytest.raises(ValidationError, match="named, never given as a URL"):
+        MemoriMemory(entity_id="ada", session_id="s", connection="postgresql://ada:secret@db/x")
+
+
+@pytest.mark.parametrize("field", ["entity_id", "session_id", "process_id", "connection"])
+def test_a_memory_cannot_be_turned_into_somebody_elses(field: str) -> None:
+    memory = MemoriMemory(entity_id="ada", session_id="s")
+
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(memory, field, "bob")
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\x00"])
+@pytest.mark.parametrize("field", ["entity_id", "session_id", "process_id"])
+def test_a_blank_identity_is_refused(field: str, blank: str) -> None:
+    with pytest.raises(ValidationError, match=field):
+        MemoriMemory.model_validate({"entity_id": "ada", "session_id": "s", field: blank})
+
+
+@pytest.mark.parametrize("missing", ["entity_id", "session_id"])
+def test_an_identity_is_never_made_up(missing: str) -> None:
+    given = {"entity_id": "ada", "session_id": "s"}
+    del given[missing]
+
+    with pytest.raises(ValidationError, match=missing):
+        MemoriMemory.from_defaults(**given)
