@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import json
@@ -9,14 +10,17 @@ import re
 import subprocess
 import sys
 import tomllib
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 
+import memori
 import pytest
 from memori import hookspecs
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = sorted((ROOT / "packages").iterdir())
+NAME = attrgetter("name")
 HOOKS = sorted(name for name, _ in inspect.getmembers(hookspecs) if name.startswith("memori_"))
 HEAVY = {
     "anthropic",
@@ -78,7 +82,7 @@ def test_every_hook_is_implemented_in_some_test(hook: str) -> None:
     assert any(implementation.search(path.read_text("utf-8")) for path in tests), f"no test implements {hook}"
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+@pytest.mark.parametrize("package", PACKAGES, ids=NAME)
 def test_every_package_has_a_readme_and_types_and_says_so(package: Path) -> None:
     readme = (package / "README.md").read_text("utf-8")
 
@@ -95,6 +99,25 @@ def test_all_packages_have_one_version_and_require_exactly_it() -> None:
         needed = project(package)["dependencies"]
         assert isinstance(needed, list)
         assert package.name == "memori-core" or f"memori-core=={version}" in needed
+
+
+@pytest.mark.parametrize("package", [package for package in PACKAGES if package.name != "memori-core"], ids=NAME)
+def test_integrations_use_only_what_memori_exports(package: Path) -> None:
+    used = [
+        (path.name, name)
+        for path in (package / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for name in (
+            [f"{node.module}.{alias.name}" for alias in node.names]
+            if isinstance(node, ast.ImportFrom) and not node.level
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+        if name.partition(".")[0] == "memori" and name != "memori"
+    ]
+
+    assert [(file, name) for file, name in used if name.split(".")[1] not in memori.__all__] == []
 
 
 def test_tracked_files_name_no_place_on_a_machine_and_no_package_index() -> None:
