@@ -19,9 +19,9 @@ from tests.llamaindex.models import Model, tool_call, weather
 class WatchedMemory(MemoriMemory):
     calls: ClassVar[list[tuple[Any, ...]]] = []
 
-    async def aget(self, input: Any = None, **kwargs: Any) -> list[ChatMessage]:  # noqa: A002
+    async def aget(self, input: Any = None, initial_token_count: int = 0, **kwargs: Any) -> list[ChatMessage]:  # noqa: A002
         self.calls.append(("aget", input))
-        return await super().aget(input, **kwargs)
+        return await super().aget(input, initial_token_count, **kwargs)
 
     async def aput_messages(self, messages: list[ChatMessage]) -> None:
         self.calls.append(("aput_messages", *(message.role.value for message in messages)))

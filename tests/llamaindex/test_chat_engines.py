@@ -73,7 +73,7 @@ def test_a_context_chat_engine_asks_before_it_stores(ada: MemoriMemory, recalls:
     assert [query for _, query in recalls.made] == ["What is my boat called?", "And what was my boat called before?"]
     assert all("My boat is called {Beagle}." in shown and "close at six" in shown for shown in model.shown)
     # The question of the first turn goes out again as it was stored: what is cached of the request stays valid.
-    assert [m.content for m in model.requests[1] if m.role == "user"][0] == "What is my boat called?"
+    assert next(m.content for m in model.requests[1] if m.role == "user") == "What is my boat called?"
     assert [content for _, content in history(memory)] == [
         "What is my boat called?",
         "Beagle.",

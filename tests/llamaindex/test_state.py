@@ -6,13 +6,15 @@ import copy
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.workflow import Context, JsonPickleSerializer, JsonSerializer
-from memori import Memori
+from memori import Memori, errors
 from memori_llamaindex import MemoriMemory, connections, register
 from pydantic import ValidationError
 
@@ -94,11 +96,11 @@ async def test_editing_the_state_loses_nothing(memori: Memori) -> None:
     ],
     ids=["deepcopy", "model_copy", "from_dict", "model_validate_json"],
 )
-def test_a_copy_is_the_same_memory(memori: Memori, copied: object) -> None:
+def test_a_copy_is_the_same_memory(memori: Memori, copied: Callable[[MemoriMemory], MemoriMemory]) -> None:
     memory = MemoriMemory(entity_id="ada", session_id="s", process_id="p", recall_limit=3, insert_method="system")
     memory.put(ChatMessage("Hello."))
 
-    twin = copied(memory)  # type: ignore[operator]
+    twin = copied(memory)
 
     assert twin == memory
     assert twin.get_all() == [ChatMessage("Hello.")]
@@ -151,13 +153,11 @@ def test_a_named_connection_never_falls_back_to_another_database(
 ) -> None:
     monkeypatch.setenv("MEMORI_DATABASE_URL", f"sqlite:///{database}")
 
-    with pytest.raises(connections.ConfigurationError, match=r"registered as 'eu'.*'default'.*name='eu'"):
+    with pytest.raises(errors.ConfigurationError, match=r"registered as 'eu'.*'default'.*name='eu'"):
         MemoriMemory(entity_id="ada", session_id="s", connection="eu").get_all()
 
 
-def test_one_memori_object_serves_a_url_for_the_whole_process(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_memori_object_serves_a_url_for_the_whole_process(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_registered", {})
     monkeypatch.setenv("MEMORI_DATABASE_URL", f"sqlite:///{database}")
 
@@ -192,7 +192,7 @@ def test_a_blank_identity_is_refused(field: str, blank: str) -> None:
 
 @pytest.mark.parametrize("missing", ["entity_id", "session_id"])
 def test_an_identity_is_never_made_up(missing: str) -> None:
-    given = {"entity_id": "ada", "session_id": "s"}
+    given: dict[str, Any] = {"entity_id": "ada", "session_id": "s"}
     del given[missing]
 
     with pytest.raises(ValidationError, match=missing):

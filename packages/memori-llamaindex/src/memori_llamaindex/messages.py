@@ -93,7 +93,8 @@ def answer_of(text: str) -> str:
     if not thoughts or text[: thoughts[0].start()].strip():
         return text
     last = text[thoughts[-1].end() :]
-    if answer := _ANSWER.search(last):
+    answer, action = _ANSWER.search(last), _ACTION.search(last)
+    if answer and not (action and action.start() < answer.start()):
         return last[answer.end() :].strip()
     return "" if _ACTION.search(text) else text
 
