@@ -55,7 +55,15 @@ def _twin(method: Callable[Concatenate[Memori, P], R]) -> Callable[Concatenate[M
     """The awaitable twin of a method: the same call in one of Memori's own threads, with the caller's context."""
 
     async def run(self: Memori, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await asyncio.wrap_future(self.executor.submit(method, self, *args, **kwargs))
+        future = self.executor.submit(method, self, *args, **kwargs)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if future.cancelled() and task is not None and not task.cancelling():
+                # Nobody cancelled the caller: close() dropped a call that was still waiting for a thread.
+                raise ClosedError("This Memori object was closed before the call began.") from None
+            raise
 
     update_wrapper(run, method)
     run.__name__ = f"a{method.__name__}"
@@ -125,7 +133,8 @@ class Memori:
     def attribution(self, entity_id: str, process_id: str | None = None, *, session_id: str | None = None) -> Memori:
         """Say who is speaking in the current thread or task, and return this object.
 
-        Naming the same entity and process again keeps their session. Raises `InvalidAttributionError`. Servers whose threads are reused use `scope`, or pass `attribution=` to each call.
+        Naming the same entity and process again keeps their session. Raises `InvalidAttributionError`. Servers whose
+        threads are reused use `scope`, or pass `attribution=` to each call.
         """
         new = Attribution(entity_id, process_id, session_id, self.namespace)
         present = self._current.get()
@@ -504,9 +513,19 @@ class Memori:
         return receipt
 
     def _redacted(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-        if self._redact is None:
+        redact = self._redact
+        if redact is None:
             return messages
-        return tuple(replace(message, content=self._redact(message.content)) for message in messages)
+        # A native payload says the same again, in a shape the redactor cannot read: it is left out.
+        return tuple(
+            replace(
+                message,
+                content=redact(message.content),
+                tool_calls=tuple(replace(call, arguments=redact(call.arguments)) for call in message.tool_calls),
+                payload=None,
+            )
+            for message in messages
+        )
 
     def _stated(self, text: str, kind: Kind, importance: float, valid_from: datetime | None) -> Fact:
         (message,) = to_messages([("user", text)])
