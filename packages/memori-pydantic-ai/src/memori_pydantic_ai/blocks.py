@@ -62,6 +62,15 @@ def without_blocks(messages: Iterable[ModelMessage]) -> list[ModelMessage]:
     return [kept for message in messages if (kept := _without_blocks(message)) is not None]
 
 
+def without_older_blocks(messages: Iterable[ModelMessage], run_id: str | None) -> list[ModelMessage]:
+    """Return the messages with the blocks of this run only: another memory may have added one to it."""
+    return [
+        kept
+        for message in messages
+        if (kept := message if message.run_id == run_id else _without_blocks(message)) is not None
+    ]
+
+
 def _without_blocks(message: ModelMessage) -> ModelMessage | None:
     prompts = [part for part in _prompts(message) if any(map(is_block, _items(part)))]
     if not isinstance(message, ModelRequest) or not prompts:

@@ -21,7 +21,7 @@ from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import Model, ModelRequestContext
 from pydantic_ai.tools import AgentDepsT
 
-from .blocks import with_block, without_blocks
+from .blocks import with_block, without_older_blocks
 from .boundary import context_block, store
 from .identity import AttributionSource, attribution_of
 from .silent_model import SilentModel
@@ -97,8 +97,9 @@ class MemoriMemory(AbstractCapability[AgentDepsT]):
         if self.inject != "off" and self._block is None:
             self._block = await self._recall(ctx, list(request_context.messages))
             if self.inject == "history":
-                # Both take the same list: `ctx.messages` is what is stored, the request what is sent.
-                ctx.messages[:] = request_context.messages = self._placed(ctx, request_context.messages)
+                kept = self._placed(ctx, without_older_blocks(request_context.messages, ctx.run_id))
+                ctx.messages[:] = kept
+                request_context.messages = list(kept)
         if self.inject == "request" and not _PREPARES:
             request_context.messages = self._placed(ctx, request_context.messages)
         return request_context
@@ -143,5 +144,4 @@ class MemoriMemory(AbstractCapability[AgentDepsT]):
         return self._who or attribution_of(self.attribution, ctx)
 
     def _placed(self, ctx: RunContext[AgentDepsT], messages: Sequence[ModelMessage]) -> list[ModelMessage]:
-        clean = without_blocks(messages)
-        return with_block(clean, self._block, ctx.run_id) if self._block else clean
+        return with_block(messages, self._block, ctx.run_id) if self._block else list(messages)

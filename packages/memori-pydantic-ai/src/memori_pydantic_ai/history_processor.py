@@ -10,7 +10,7 @@ from pydantic_ai import RunContext
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.tools import AgentDepsT
 
-from .blocks import with_block, without_blocks
+from .blocks import with_block, without_older_blocks
 from .boundary import context_block, store, stored_ids
 from .identity import AttributionSource, attribution_of
 from .turns import to_messages
@@ -40,7 +40,7 @@ def memori_history_processor(
                 said = [message for message in messages if message.run_id == ctx.run_id]
                 await store(memori, said, attribution=who, conversation_id=ctx.conversation_id)
             return messages
-        clean = without_blocks(messages)
+        clean = without_older_blocks(messages, ctx.run_id)
         block = await context_block(
             memori, clean, attribution=who, run_id=ctx.run_id, limit=limit, seconds=recall_timeout
         )

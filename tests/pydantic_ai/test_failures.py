@@ -1,0 +1,160 @@
+"""A memory that fails costs the run nothing; a user who is unknown costs it everything."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from memori import Attribution, Memori, Message, errors, hookimpl
+from memori_pydantic_ai import MemoriMemory, boundary, memori_history_processor
+from pydantic_ai import Agent
+from pydantic_ai.capabilities import AbstractCapability, ProcessHistory
+
+from tests.pydantic_ai.agents import Script, Visitor, blocks, said, visitor
+
+ADA = Visitor("ada")
+Attach = Callable[[Memori], AbstractCapability[Visitor]]
+
+
+def capability(memori: Memori) -> AbstractCapability[Visitor]:
+    return MemoriMemory(memori, visitor, recall_timeout=0.05)
+
+
+def processor(memori: Memori) -> AbstractCapability[Visitor]:
+    return ProcessHistory(memori_history_processor(memori, visitor, recall_timeout=0.05))
+
+
+attached = pytest.mark.parametrize("attach", [capability, processor])
+
+
+@contextmanager
+def memory_in(path: Path, *plugins: object) -> Iterator[Memori]:
+    with Memori(f"sqlite:///{path}", extractor="none", embedder="hashing", plugins=plugins) as memori:
+        yield memori
+
+
+@attached
+async def test_a_broken_database_leaves_the_run_as_it_was(
+    tmp_path: Path, script: Script, attach: Attach, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "memori")
+    path = tmp_path / "memory.db"
+    path.write_bytes(b"this is no database" * 1000)
+    with memory_in(path) as memori:
+        agent = Agent(script.model, deps_type=Visitor, capabilities=[attach(memori)])
+
+        result = await agent.run("Hello.", deps=ADA)
+
+    assert result.output == "Noted, thank you."
+    assert [message.kind for message in result.all_messages()] == ["request", "response"]
+    assert blocks(script.sent[0]) == []
+    failures = [record.getMessage() for record in caplog.records if record.name == "memori.pydantic_ai"]
+    assert any(message.startswith("recall for an agent's run failed: ") for message in failures)
+    assert any(message.startswith("storing an agent's run failed: ") for message in failures)
+
+
+@attached
+async def test_a_closed_memory_leaves_the_run_as_it_was(memori: Memori, script: Script, attach: Attach) -> None:
+    memori.close()
+
+    result = await Agent(script.model, deps_type=Visitor, capabilities=[attach(memori)]).run("Hello.", deps=ADA)
+
+    assert result.output == "Noted, thank you."
+
+
+class Gate:
+    """A plugin that holds every recall or every write until it is opened."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+
+
+class SlowRecall(Gate):
+    @hookimpl
+    def memori_plan_query(self, query: str) -> str:
+        self.open.wait(30)
+        return query
+
+
+class SlowRecord(Gate):
+    @hookimpl
+    def memori_before_record(self, messages: Sequence[Message]) -> None:
+        self.open.wait(30)
+
+
+@attached
+async def test_a_slow_recall_does_not_hold_up_the_run(
+    tmp_path: Path, script: Script, attach: Attach, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "memori")
+    slow = SlowRecall()
+    with memory_in(tmp_path / "memory.db", slow) as memori:
+        memori.remember("Ada drinks tea.", attribution=Attribution("ada"))
+
+        result = await Agent(script.model, deps_type=Visitor, capabilities=[attach(memori)]).run("Tea?", deps=ADA)
+        slow.open.set()
+
+    assert result.output == "Noted, thank you."
+    assert blocks(script.sent[0]) == []
+    assert "not done within 0.05 s" in caplog.text
+
+
+async def test_a_slow_write_is_finished_after_the_run(
+    tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boundary, "STORE_LIMIT", 0.05)
+    slow = SlowRecord()
+    with memory_in(tmp_path / "memory.db", slow) as memori:
+        await Agent(script.model, deps_type=Visitor, capabilities=[capability(memori)]).run("Tea?", deps=ADA)
+        slow.open.set()
+
+    with memory_in(tmp_path / "memory.db") as memori:
+        assert said(memori, "ada") == [("user", "Tea?"), ("assistant", "Noted, thank you.")]
+
+
+@attached
+@pytest.mark.parametrize(
+    ("user", "raised"),
+    [(" ", errors.InvalidAttributionError), ("x" * 300, errors.InvalidAttributionError)],
+)
+async def test_a_user_who_cannot_be_named_ends_the_run_before_anything_is_asked_or_stored(
+    memori: Memori, script: Script, attach: Attach, user: str, raised: type[Exception]
+) -> None:
+    agent = Agent(script.model, deps_type=Visitor, capabilities=[attach(memori)])
+
+    with pytest.raises(raised):
+        await agent.run("Hello.", deps=Visitor(user))
+
+    assert script.sent == []
+    assert memori.augmentation.status().pending == 0
+
+
+@pytest.mark.parametrize("given", ["ada", None, ("ada",)])
+async def test_an_attribution_that_is_none_says_what_to_write(memori: Memori, script: Script, given: object) -> None:
+    memory = MemoriMemory(memori, lambda ctx: given)  # type: ignore[arg-type, return-value]
+
+    with pytest.raises(TypeError, match=r"Attribution\(ctx\.deps\.user_id\)"):
+        await Agent(script.model, capabilities=[memory]).run("Hello.")
+
+    assert script.sent == []
+
+
+async def test_what_the_redactor_takes_out_is_nowhere_in_the_database(tmp_path: Path, script: Script) -> None:
+    path = tmp_path / "memory.db"
+    with Memori(
+        f"sqlite:///{path}",
+        extractor="none",
+        embedder="hashing",
+        redact=lambda text: text.replace("hunter2", "[password]"),
+    ) as memori:
+        await Agent(script.model, deps_type=Visitor, capabilities=[capability(memori)]).run(
+            "My password is hunter2.", deps=ADA
+        )
+        assert memori.augmentation.wait(10)
+        assert said(memori, "ada")[0] == ("user", "My password is [password].")
+
+    stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"[password]" in stored
+    assert b"hunter2" not in stored
