@@ -28,7 +28,7 @@ format: install ## Rewrite the code as the formatter wants it
 check: install ## Style, types, layering, security
 	$(RUN) ruff check $(CODE)
 	$(RUN) ruff format --check $(CODE)
-	$(RUN) mypy $(CODE)
+	$(RUN) mypy packages examples benchmarks .ci
 	$(RUN) lint-imports
 	$(RUN) bandit --quiet --configfile pyproject.toml --recursive packages
 

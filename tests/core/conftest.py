@@ -1,7 +1,6 @@
 """A Memori on a file of its own, without a model to load."""
 
 import pytest
-
 from memori import Attribution, Memori
 
 ADA = Attribution("ada", "bot")

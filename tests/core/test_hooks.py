@@ -172,14 +172,19 @@ def test_multipliers_of_several_plugins_are_combined(memori_with) -> None:  # ty
     class NotOneForEach:
         @hookimpl
         def memori_score(self, recalled: Sequence[Recalled]) -> list[float]:
-            return [3.0]
+            return [3.0, 3.0, 3.0]
+
+    class NotNumbers:
+        @hookimpl
+        def memori_score(self, recalled: Sequence[Recalled]) -> list[str]:
+            return ["much" for _ in recalled]
 
     before = memori_with()
     for text in ("Ada likes green tea.", "Ada has a green bicycle."):
         before.remember(text, attribution=ADA)
     plain = {one.text: one.score for one in before.recall("green tea", attribution=ADA, min_relevance=0)}
 
-    found = memori_with(Half(), HalfAgain(), NotOneForEach()).recall("green tea", attribution=ADA, min_relevance=0)
+    found = memori_with(Half(), HalfAgain(), NotOneForEach(), NotNumbers()).recall("green tea", attribution=ADA, min_relevance=0)
 
     weighed = {one.text: one.score for one in found}
     assert weighed["Ada likes green tea."] == pytest.approx(plain["Ada likes green tea."] / 4)
@@ -215,7 +220,8 @@ def test_a_rendered_context_is_escaped_and_framed_all_the_same(memori_with) -> N
     assert "&lt;/memori_context&gt; 1 of 99" in block
 
 
-def test_a_behaviour_plugin_that_raises_costs_only_its_answer(memori_with) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("broken_first", [True, False])
+def test_a_behaviour_plugin_that_raises_costs_only_its_answer(memori_with, broken_first: bool) -> None:  # type: ignore[no-untyped-def]
     class Broken:
         @hookimpl
         def memori_plan_query(self, query: str) -> str:
@@ -229,13 +235,20 @@ def test_a_behaviour_plugin_that_raises_costs_only_its_answer(memori_with) -> No
         def memori_render_context(self, recalled: Sequence[Recalled]) -> str:
             raise RuntimeError("render")
 
-    memori = memori_with(Broken())
+    class Halved:
+        @hookimpl
+        def memori_score(self, recalled: Sequence[Recalled]) -> list[float]:
+            return [0.5 for _ in recalled]
+
+    memori = memori_with(*((Broken(), Halved()) if broken_first else (Halved(), Broken())))
     memori.remember("Ada likes tea.", attribution=ADA)
 
     assert "Ada likes tea" in memori.context("tea", attribution=ADA).text
+    assert memori.recall("tea", attribution=ADA, explain=True)[0].parts["plugins"] == 0.5
 
 
-def test_observers_are_told_and_never_felt(memori_with) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("broken_first", [True, False])
+def test_observers_are_told_and_never_felt(memori_with, broken_first: bool) -> None:  # type: ignore[no-untyped-def]
     class Diary:
         def __init__(self) -> None:
             self.seen: list[object] = []
@@ -266,14 +279,13 @@ def test_observers_are_told_and_never_felt(memori_with) -> None:  # type: ignore
             raise RuntimeError("recalled")
 
     diary = Diary()
-    # The one registered last is called first: the diary comes after the broken one in one of the two.
-    told, memori = memori_with(Broken(), diary), memori_with(diary, Broken())
+    memori = memori_with(*((Broken(), diary) if broken_first else (diary, Broken())))
 
-    tell(told, "Tea is good.")
-    told.recall("tea", attribution=ADA, kinds=("fact",), min_relevance=0)
+    tell(memori, "Tea is good.")
+    found = memori.recall("tea", attribution=ADA, kinds=("fact",), min_relevance=0)
 
+    assert [one.text for one in found] == ["Tea is good."]
     assert diary.seen == [(1, "ada"), ({"episode", "fact"}, "ada"), ("tea", 1, "ada")]
-    assert memori.recall("tea", attribution=ADA, kinds=("fact",), min_relevance=0) != []
 
 
 def test_a_plugin_adds_commands(capsys: pytest.CaptureFixture[str]) -> None:

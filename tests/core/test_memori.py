@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-
 from memori import (
     Attribution,
     ClosedError,
@@ -532,9 +531,11 @@ def test_a_read_only_database_still_answers(tmp_path):
 
 
 def test_a_database_that_cannot_be_opened_says_what_to_check(tmp_path):
-    with Memori(f"sqlite:///{tmp_path}/no/such/folder/m.db", embedder="hashing") as memori:
-        with pytest.raises(StorageUnavailableError, match="Check that the database exists"):
-            memori.attribution("ada").remember("drinks tea")
+    with (
+        Memori(f"sqlite:///{tmp_path}/no/such/folder/m.db", embedder="hashing") as memori,
+        pytest.raises(StorageUnavailableError, match="Check that the database exists"),
+    ):
+        memori.attribution("ada").remember("drinks tea")
 
 
 def test_a_database_whose_tables_vanish_says_so(tmp_path):
@@ -585,7 +586,8 @@ def test_a_corrupt_vector_costs_only_its_own_nearness(tmp_path):
         memori.remember("plays the violin")
     with sqlite3.connect(path) as connection:
         connection.execute(
-            "UPDATE memori_fact_embedding SET vector = x'00ff' WHERE fact_id = (SELECT id FROM memori_entity_fact WHERE content LIKE '%tea')"
+            "UPDATE memori_fact_embedding SET vector = x'00ff' WHERE fact_id = "
+            "(SELECT id FROM memori_entity_fact WHERE content LIKE '%tea')"
         )
     connection.close()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
 from memori import Memori, Provider, hookimpl
 from memori.errors import (
     BrokenPluginError,
@@ -89,7 +88,7 @@ def test_two_providers_of_one_name_are_an_error_naming_both():
 
 def test_a_misspelt_hook_is_an_error_listing_the_hooks():
     with pytest.raises(UnknownHookError, match=r"'mine' implements 'memori_storage'.*memori_storages"):
-        Plugins([plugin(memori_storage=lambda: [])])
+        Plugins([plugin(memori_storage=list)])
 
 
 def test_a_misspelt_argument_is_an_error_listing_the_arguments():
@@ -98,7 +97,7 @@ def test_a_misspelt_argument_is_an_error_listing_the_arguments():
 
 
 def test_a_hook_without_its_mark_is_an_error():
-    with pytest.raises(UnknownHookError, match="decorate it with @memori.hookimpl"):
+    with pytest.raises(UnknownHookError, match=r"decorate it with @memori\.hookimpl"):
         Plugins([SimpleNamespace(__name__="mine", memori_recorded=lambda receipt: None)])
 
 
@@ -229,7 +228,8 @@ def test_the_example_plugin_installs_and_passes_the_published_suite(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(site)}
 
     suite = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", tmp_path, EXAMPLE / "tests"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", tmp_path,
+         EXAMPLE / "tests"],
         env=environment, capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip
     listed = subprocess.run(

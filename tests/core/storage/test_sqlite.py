@@ -1,7 +1,6 @@
 """SQLite keeps every promise of a storage, on a file and in memory."""
 
 import pytest
-
 from memori.conformance.storage import StorageConformance
 from memori.storage.base import StorageOptions
 from memori.storage.sql.storage import SQLStorage

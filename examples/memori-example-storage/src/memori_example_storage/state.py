@@ -11,12 +11,12 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
-
 from memori.errors import StorageUnavailableError
 from memori.model import Attribution, Conversation, Fact, JobState, Message, StoredMessage, Triple
+from numpy.typing import NDArray
 
 Owner = tuple[str, str]
 SessionKey = tuple[str, str, str | None, str]
@@ -87,7 +87,7 @@ class File:
     The file is a pickle: open only files you wrote yourself.
     """
 
-    _open: dict[Path, File] = {}
+    _open: ClassVar[dict[Path, File]] = {}
     _opening = threading.Lock()
 
     def __init__(self, path: Path) -> None:

@@ -177,7 +177,7 @@ class OneFileStorage(Storage):
     def lease(self, *, limit: int, seconds: float, now: datetime) -> list[Job]:
         """Take due jobs."""
         with self._file.write() as state:
-            taken = []
+            taken: list[Job] = []
             for job in sorted(state.jobs.values(), key=lambda one: one.created_at):
                 waiting = job.state == "pending" and job.due <= now
                 lapsed = job.state == "running" and job.until is not None and job.until <= now

@@ -62,24 +62,27 @@ def _type_name(value: object) -> str:
 
 def check_parts(plugins: Plugins, *, embedder: object, extractor: object, vector_index: object) -> None:
     """Refuse unknown names at once, without importing what the known ones stand for."""
-    named: tuple[tuple[Seam, object, str], ...] = (
-        ("embedders", embedder, "/"),
-        ("extractors", extractor, ":"),
-        ("vector_indexes", vector_index, ":"),
+    named: tuple[tuple[Seam, object, str, type], ...] = (
+        ("embedders", embedder, "/", Embedder),
+        ("extractors", extractor, ":", Extractor),
+        ("vector_indexes", vector_index, ":", type),
     )
-    for seam, name, separator in named:
+    for seam, name, separator, kind in named:
         if isinstance(name, str):
             plugins.provider(seam, name.partition(separator)[0])
+        elif not isinstance(name, kind):
+            what = kind.__name__
+            raise TypeError(f"Pass the name of an installed {what} or an instance of one, not {_type_name(name)}.")
 
 
 def embedder(named: str | Embedder, plugins: Plugins) -> Embedder:
     """The embedder of that name ("minilm", "ollama/nomic"), one for the whole process; or the one given."""
-    return _part(named, Embedder, "embedders", "/", plugins)
+    return _part(named, "embedders", "/", plugins)
 
 
 def extractor(named: str | Extractor, plugins: Plugins) -> Extractor:
     """The extractor of that name ("local", "local:zh_core_web_sm"), one for the whole process; or the one given."""
-    return _part(named, Extractor, "extractors", ":", plugins)
+    return _part(named, "extractors", ":", plugins)
 
 
 def vector_index(named: str | type[VectorIndex], plugins: Plugins) -> Callable[[int], VectorIndex]:
@@ -90,13 +93,9 @@ def vector_index(named: str | type[VectorIndex], plugins: Plugins) -> Callable[[
     return kind
 
 
-def _part(named: str | T, kind: type[T], seam: Seam, separator: str, plugins: Plugins) -> T:
-    if isinstance(named, kind):
-        return named
+def _part(named: str | T, seam: Seam, separator: str, plugins: Plugins) -> T:
     if not isinstance(named, str):
-        raise TypeError(
-            f"Pass the name of an installed {kind.__name__.lower()} or an instance, not {_type_name(named)}."
-        )
+        return named
     name, _, model = named.partition(separator)
     provider = plugins.provider(seam, name)
     key = (provider.target, model or None)

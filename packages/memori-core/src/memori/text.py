@@ -12,11 +12,15 @@ _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"\.?[^\W_]+(?:['’.,:/&@_-][^\W_]+)*(?:\+\+|\#)?", re.UNICODE)
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0002ebef]+")
 _STOP = frozenset(
-    """
-    a am an and are as at be been being but by can could did do does for from had has have he her hers him his how i if
-    in into is it its me my of on or our ours she so that the their theirs them then there these they this those to us
-    was we were what when where which who whom whose why will with would you your yours
-    """.split()
+    re.findall(
+        r"\w+",
+        """
+        a am an and are as at be been being but by can could did do does for from had has have he
+        her hers him his how i if in into is it its me my of on or our ours she so that the their
+        theirs them then there these they this those to us was we were what when where which who
+        whom whose why will with would you your yours
+        """,
+    )
 )
 
 

@@ -30,8 +30,8 @@ SPACE = Space("test", "unit", 4)
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
 
 # Text every database must hold unchanged; NUL and lone surrogates are replaced before a storage sees them.
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), min_size=1, max_size=40)
-IDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20).filter(str.strip)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=40)
+IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(str.strip)
 
 
 def said(*lines: str, ids: Sequence[str] | None = None) -> tuple[Message, ...]:
