@@ -208,7 +208,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Builder], ...] = (
     (_pattern(rf"\b{_MONTH}\s+{_DAY}\b(?!:)(?:,?\s+{_YEAR})?", keep_case=True), _month),
     (_pattern(rf"\b{_DAY}\s+(?:of\s+)?{_MONTH}(?:,?\s+{_YEAR})?", keep_case=True), _month),
     (_pattern(rf"\b{_MONTH}\s+(?:of\s+)?{_YEAR}\b", keep_case=True), _month),
-    (_pattern(rf"\b(?:(?P<which>[Ll]ast|[Tt]his|[Nn]ext)|[Ii]n|[Bb]ack in)\s+{_MONTH}", keep_case=True), _month),
+    (
+        _pattern(
+            rf"\b(?:(?P<which>[Ll]ast|[Tt]his|[Nn]ext)|[Ii]n|[Bb]ack in)\s+{_MONTH}(?!,?\s+(?:of\s+)?\d)",
+            keep_case=True,
+        ),
+        _month,
+    ),
     (_pattern(rf"\b(?:(?P<which>last|this past|this|next)|in(?: the)?)\s+{_SEASON}(?:\s+(?:of\s+)?{_YEAR})?"), _season),
     (_pattern(rf"\b(?P<which>on)\s+{_WEEKDAY}(?!s)"), _weekday),
     (_pattern(rf"\b(?:in|during|back in|of|by|until|till|early|late)\s+{_YEAR}\b"), _year),

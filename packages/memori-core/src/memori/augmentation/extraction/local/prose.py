@@ -38,6 +38,7 @@ _MACHINE_LINE = re.compile(
     )""",
     re.VERBOSE,
 )
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s*")
 _CODE_END = re.compile(r"[;{}\\]\s{0,8}$")
 _CODE_SIGNS = re.compile(r"[{}<>=|\\;$~^\[\]]|::|->|=>|&&")
 _TYPED_FAST = (
@@ -57,24 +58,30 @@ _ENGLISH = words(
     then just never always please don't i'm i've i'd i'll can't it's also very really more most some any because
     """
 )
-_OTHER = words(
-    """
+_OTHER = (
+    words(
+        """
     ich du er wir ihr ist bin sind war und oder nicht ein eine einen der die das den dem mit auf für von zu im
     je tu il nous vous est suis sont et ou ne pas un une le la les des du de dans avec pour sur mon ma mes j'ai
     yo tú él nosotros es soy son y o el los las una del en con por para mi que no me gusta muy io sono è e il lo
     gli uno di che per non mio mia ho eu sou são não os as um uma com meu minha ik je hij wij is ben zijn en het
     een van met voor niet mijn jag är och inte jeg ikke og
     """
-) - {"is", "me", "no", "as", "on", "i", "a", "o", "e", "y", "war", "die", "in", "of", "an", "at", "us", "he", "son"}
+    )
+    - _ENGLISH
+    - {"war", "die", "son", "per", "man"}
+)
+_LAST_LATIN = "\u024f"
 
 
 def paragraphs(text: str) -> list[str]:
-    """Return the stretches of English prose in a message, in order."""
+    """Return the stretches of English prose in a message, in order. Of a mixed one, the English sentences."""
     found: list[str] = []
     text = without_injected_blocks(storable(text))[:MAX_CHARACTERS]
     for paragraph in _joined(_prose_lines(text)):
         paragraph = _plain(paragraph)
-        found.extend(piece for piece in _cut(paragraph) if is_english(piece))
+        for piece in _cut(paragraph):
+            found.extend(filter(is_english, _SENTENCE_END.split(piece) if _is_mixed(piece) else [piece]))
     return found
 
 
@@ -95,12 +102,17 @@ def without_injected_blocks(text: str) -> str:
 def is_english(text: str) -> bool:
     """Whether English rules may read this: mostly Latin letters, and more English function words than others."""
     letters = [char for char in text if char.isalpha()]
-    if not letters or sum(char > "\u024f" for char in letters) > 0.2 * len(letters):
+    if not letters or sum(char > _LAST_LATIN for char in letters) > 0.2 * len(letters):
         return False
-    words = [word.casefold() for word in _WORD.findall(text)]
-    english = sum(word in _ENGLISH for word in words)
-    other = sum(word in _OTHER and word not in _ENGLISH for word in words)
-    return english >= 1 and english > other and english >= 0.08 * len(words)
+    found = [word.casefold() for word in _WORD.findall(text)]
+    english, other = sum(word in _ENGLISH for word in found), sum(word in _OTHER for word in found)
+    return english >= 1 and english > other and english >= 0.08 * len(found)
+
+
+def _is_mixed(text: str) -> bool:
+    """Whether some of it may be in another language, so that it must be judged sentence by sentence."""
+    foreign = any(char > _LAST_LATIN and char.isalpha() for char in text)
+    return foreign or any(word.casefold() in _OTHER for word in _WORD.findall(text))
 
 
 def _prose_lines(text: str) -> Iterator[str]:

@@ -44,11 +44,11 @@ def read(clause: Clause) -> Reading:
     verb = root
     helpers = [child for child in root.children if child.dep_ in {"aux", "auxpass"}]
     modals = {child.lower_ for child in helpers if child.tag_ == "MD" or (child.lower_ == "'d" and child.tag_ == "MD")}
-    words = f" {clause.text.lower()} "
-    formerly = " used to " in words or " no longer " in words or " not anymore " in words or " any more " in words
-    formerly |= " anymore " in words
+    spoken = f" {clause.text.lower()} "
+    formerly = " used to " in spoken or " no longer " in spoken or " not anymore " in spoken or " any more " in spoken
+    formerly |= " anymore " in spoken
     infinitive = next((child for child in root.children if child.dep_ == "xcomp"), None)
-    used = root.lemma_ == "use" and infinitive is not None and " used to " in words
+    used = root.lemma_ == "use" and infinitive is not None and " used to " in spoken
     going = root.lemma_ == "go" and root.tag_ == "VBG" and infinitive is not None
     if infinitive is not None and (used or going):
         verb = infinitive
@@ -61,12 +61,12 @@ def read(clause: Clause) -> Reading:
         past=bool(past),
         future=bool(modals & _WILL or going or _planned(root, helpers)),
         perfect=perfect,
-        continuing=perfect and (root.tag_ == "VBG" or " since " in words or " for " in words),
+        continuing=perfect and (root.tag_ == "VBG" or " since " in spoken or " for " in spoken),
         wish=bool(modals & {"would", "'d"}) and root.lemma_ in {"like", "love"} and infinitive is not None,
-        negated=any(child.dep_ == "neg" for child in (*root.children, *verb.children)) or " never " in words,
+        negated=any(child.dep_ == "neg" for child in (*root.children, *verb.children)) or " never " in spoken,
         formerly=bool(formerly),
         uncertain=bool(modals - _WILL - {"can", "ca"})
-        or any(w in words for w in (" maybe ", " perhaps ", " probably ")),
+        or any(w in spoken for w in (" maybe ", " perhaps ", " probably ")),
     )
 
 

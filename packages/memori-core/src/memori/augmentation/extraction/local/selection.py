@@ -64,10 +64,10 @@ def worth_keeping(clause: Clause, reading: Reading, cast: Cast, kind: Kind, know
         return False
     if _points(subject) or _dependent(clause) or clause.tokens[0].lower_ in {"here", "there"}:
         return False
-    words = {token.lower_ for token in clause.tokens}
-    if len(clause.tokens) < 3 or "ain't" in clause.text.lower() or "gotta" in words or {"got", "ta"} <= words:
+    spoken = {token.lower_ for token in clause.tokens}
+    if len(clause.tokens) < 3 or "ain't" in clause.text.lower() or "gotta" in spoken or {"got", "ta"} <= spoken:
         return False
-    if words & SECOND and (cast.listener is None or not cast.by_machine):
+    if spoken & SECOND and (cast.listener is None or not cast.by_machine):
         return False
     if _inverted(clause) or _conditional(clause) or _quotes_someone(clause):
         return False
@@ -132,14 +132,14 @@ def _small_talk(clause: Clause, subject: Token, reading: Reading) -> bool:
     lemma = root.lemma_
     if not is_speaker(subject):
         return False
-    words = f" {clause.text.lower()} "
-    if " know how to " in words:
+    spoken = f" {clause.text.lower()} "
+    if " know how to " in spoken:
         return False
     if any(t.lemma_ in _PHRASES and any(is_speaker(c) for c in t.children if c.dep_ == "nsubj") for t in clause.tokens):
         return True
     if lemma in _PHRASES or (lemma in _MENTAL and _reports_clause(root)):
         return True
-    if any(phrase in words for phrase in (" look forward ", " looking forward ", " can't wait ", " cannot wait ")):
+    if any(phrase in spoken for phrase in (" look forward ", " looking forward ", " can't wait ", " cannot wait ")):
         return True
     if any(child.lower_ in {"so", "such"} and child.dep_ == "advmod" for child in root.children):
         return True
@@ -163,8 +163,8 @@ def _reports_clause(root: Token) -> bool:
 
 def _invites(clause: Clause, reading: Reading) -> bool:
     """ "We should catch up": plans of the two speakers, advice and wishes, not facts."""
-    words = {token.lower_ for token in clause.tokens}
-    if words & {"let", "let's", "lets"}:
+    spoken = {token.lower_ for token in clause.tokens}
+    if spoken & {"let", "let's", "lets"}:
         return True
     subject = clause.subject
     plural = subject is not None and subject.lower_ == "we"
@@ -172,7 +172,7 @@ def _invites(clause: Clause, reading: Reading) -> bool:
     if reading.wish and not plural:
         return False
     return bool(modal and plural) or bool(
-        reading.uncertain and not words & {"might", "may", "maybe", "perhaps", "probably"}
+        reading.uncertain and not spoken & {"might", "may", "maybe", "perhaps", "probably"}
     )
 
 
