@@ -172,7 +172,7 @@ def test_multipliers_of_several_plugins_are_combined(memori_with) -> None:  # ty
     class NotOneForEach:
         @hookimpl
         def memori_score(self, recalled: Sequence[Recalled]) -> list[float]:
-            return [3.0, 3.0, 3.0]
+            return [3.0]
 
     class NotNumbers:
         @hookimpl
@@ -184,7 +184,8 @@ def test_multipliers_of_several_plugins_are_combined(memori_with) -> None:  # ty
         before.remember(text, attribution=ADA)
     plain = {one.text: one.score for one in before.recall("green tea", attribution=ADA, min_relevance=0)}
 
-    found = memori_with(Half(), HalfAgain(), NotOneForEach(), NotNumbers()).recall("green tea", attribution=ADA, min_relevance=0)
+    after = memori_with(Half(), HalfAgain(), NotOneForEach(), NotNumbers())
+    found = after.recall("green tea", attribution=ADA, min_relevance=0)
 
     weighed = {one.text: one.score for one in found}
     assert weighed["Ada likes green tea."] == pytest.approx(plain["Ada likes green tea."] / 4)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, cast
 
 import pluggy
 
-from . import builtin, hookspecs
+from . import builtin, hookspecs, telemetry
 from .errors import (
     BrokenPluginError,
     DuplicateProviderError,
@@ -31,6 +32,7 @@ SEAMS: tuple[Seam, ...] = (
     "rerankers",
     "llm_adapters",
 )
+logger = logging.getLogger("memori.plugins")
 _DISABLE = "MEMORI_DISABLED_PLUGINS"
 
 
@@ -62,6 +64,28 @@ class Plugins:
         for plugin in extra:
             self._register(plugin, getattr(plugin, "__name__", type(plugin).__name__))
         self._providers = {seam: self._collect(seam) for seam in SEAMS}
+
+    def ask(self, hook: str, *, failed: Any = None, **given: Any) -> Iterator[Any]:
+        """Ask each plugin by itself, and yield the answers that are not None.
+
+        One that raises is logged and counted under its name; `failed` stands for its answer. The others are asked all
+        the same.
+        """
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
+        for implementation in reversed(caller.get_hookimpls()):
+            wanted = {name: given[name] for name in implementation.argnames}
+            try:
+                answer = implementation.function(**wanted)
+            except Exception as error:  # noqa: BLE001 - foreign code must cost the user nothing but its answer
+                telemetry.failure(logger, f"plugin {implementation.plugin_name!r} in {hook}", error)
+                answer = failed
+            if answer is not None:
+                yield answer
+
+    def tell(self, hook: str, **given: Any) -> None:
+        """Tell every plugin. One that raises is logged and counted, never felt."""
+        for _ in self.ask(hook, **given):
+            pass
 
     @property
     def hook(self) -> pluggy.HookRelay:

@@ -126,11 +126,10 @@ class Pipeline:
         return drafts
 
     def _verdict(self, proposal: Proposal, attribution: Attribution) -> str | None:
-        try:
-            answers = self._plugins.hook.memori_fact_proposed(fact=proposal, attribution=attribution)
-        except Exception as error:  # noqa: BLE001 - a gatekeeper that fails lets nothing through unseen
-            telemetry.failure(logger, "plugin memori_fact_proposed (fact quarantined)", error)
-            return "quarantine"
+        # A gatekeeper that fails lets nothing through unseen.
+        answers = list(
+            self._plugins.ask("memori_fact_proposed", failed="quarantine", fact=proposal, attribution=attribution)
+        )
         return next((verdict for verdict in ("veto", "quarantine") if verdict in answers), None)
 
     def _finish(self, job: Job, drafts: list[_Draft], error: Exception | None) -> None:
@@ -149,10 +148,7 @@ class Pipeline:
             raise error
         added = self._settle(job.attribution, facts, lambda changes, state: self._complete(job, changes, state))
         telemetry.count("augmented", len(added))
-        try:
-            self._plugins.hook.memori_augmented(facts=added, attribution=job.attribution)
-        except Exception as failure:  # noqa: BLE001 - an observer is never felt
-            telemetry.failure(logger, "plugin memori_augmented", failure)
+        self._plugins.tell("memori_augmented", facts=added, attribution=job.attribution)
 
     def _settle(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class Recall:
         ranked = [_recalled(facts[fact_id], hit) for fact_id, hit in found if _returnable(facts.get(fact_id), as_of)]
         ranked = self._boost(planned, ranked)[:limit]
         telemetry.count("recalled", len(ranked))
-        self._observe(query, ranked, attribution)
+        self._plugins.tell("memori_recalled", query=query, recalled=tuple(ranked), attribution=attribution)
         return ranked
 
     def context(
@@ -72,11 +72,7 @@ class Recall:
         """Render what answers the query, without what the request says already."""
         recalled = self.recall(query, attribution, limit=limit + len(exclude), min_relevance=min_relevance)
         recalled = self._unsaid(recalled, attribution, exclude)[:limit]
-        try:
-            own = self._plugins.hook.memori_render_context(recalled=recalled, token_budget=token_budget)
-        except Exception as error:  # noqa: BLE001 - foreign code must not cost the user their context
-            telemetry.failure(logger, "plugin memori_render_context", error)
-            own = None
+        own = next(self._plugins.ask("memori_render_context", recalled=recalled, token_budget=token_budget), None)
         if isinstance(own, str) and recalled:
             body = rendering.escape(own)[: token_budget * 4]
             text = rendering.wrap(body)
@@ -127,23 +123,17 @@ class Recall:
         return np.ascontiguousarray(vector, dtype=np.float32)
 
     def _plan(self, query: str, attribution: Attribution) -> str:
-        try:
-            planned = self._plugins.hook.memori_plan_query(query=query, attribution=attribution)
-        except Exception as error:  # noqa: BLE001 - foreign code must not cost the user their recall
-            telemetry.failure(logger, "plugin memori_plan_query", error)
-            return query
+        planned = next(self._plugins.ask("memori_plan_query", query=query, attribution=attribution), None)
         return planned if isinstance(planned, str) and planned.strip() else query
 
     def _boost(self, query: str, recalled: list[Recalled]) -> list[Recalled]:
-        try:
-            answers: list[Any] = self._plugins.hook.memori_score(query=query, recalled=tuple(recalled))
-        except Exception as error:  # noqa: BLE001 - foreign code must not cost the user their recall
-            telemetry.failure(logger, "plugin memori_score", error)
-            return recalled
         factors = np.ones(len(recalled))
-        for answer in answers:
-            if answer is not None and len(answer) == len(recalled):
-                factors *= np.clip(np.nan_to_num(np.asarray(answer, dtype=float), nan=1.0), 0.0, 10.0)
+        for answer in self._plugins.ask("memori_score", query=query, recalled=tuple(recalled)):
+            try:
+                given = np.asarray(answer, dtype=float).reshape(len(recalled))
+                factors *= np.clip(np.nan_to_num(given, nan=1.0), 0.0, 10.0)
+            except (TypeError, ValueError) as error:
+                telemetry.failure(logger, "multipliers of a plugin in memori_score (left out)", error)
         if (factors == 1.0).all():
             return recalled
         boosted = [
@@ -161,12 +151,6 @@ class Recall:
         sources = self._storage.facts(attribution, ids=list(episodes), statuses=())
         repeated = {fact.message_key for fact in sources if fold(fact.text) in said}
         return [one for one in recalled if fold(one.text) not in said and one.fact.message_key not in repeated]
-
-    def _observe(self, query: str, recalled: list[Recalled], attribution: Attribution) -> None:
-        try:
-            self._plugins.hook.memori_recalled(query=query, recalled=tuple(recalled), attribution=attribution)
-        except Exception as error:  # noqa: BLE001 - an observer is never felt
-            telemetry.failure(logger, "plugin memori_recalled", error)
 
 
 def episode_id(message_key: str | None) -> str:
