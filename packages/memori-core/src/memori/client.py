@@ -506,10 +506,7 @@ class Memori:
         if receipt.job_id:
             self.augmentation.enqueued(receipt.job_id, who)
         telemetry.count("recorded", receipt.stored)
-        try:
-            self.plugins.hook.memori_recorded(receipt=receipt, attribution=who)
-        except Exception as error:  # noqa: BLE001 - an observer is never felt
-            telemetry.failure(logger, "plugin memori_recorded", error)
+        self.plugins.tell("memori_recorded", receipt=receipt, attribution=who)
         return receipt
 
     def _redacted(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
