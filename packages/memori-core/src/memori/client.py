@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-logger = logging.getLogger("memori")
 
 
 def _twin(method: Callable[Concatenate[Memori, P], R]) -> Callable[Concatenate[Memori, P], Coroutine[Any, Any, R]]:
