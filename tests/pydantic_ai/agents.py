@@ -41,8 +41,8 @@ class Script:
 
     def reply(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         self.sent.append(messages)
-        calls = [ToolCallPart(name) for name in _due(messages, info)]
-        return ModelResponse(parts=calls or [TextPart(self.answer)])
+        due = _due(messages, info)
+        return ModelResponse(parts=[ToolCallPart(name) for name in due] if due else [TextPart(self.answer)])
 
     async def stream(self, messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
         self.sent.append(messages)

@@ -10,7 +10,15 @@ from memori_pydantic_ai import MemoriMemory
 from pydantic_ai import Agent, ImageUrl
 from pydantic_ai.capabilities import ProcessHistory
 from pydantic_ai.exceptions import UserError
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextContent, TextPart, UserPromptPart
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextContent,
+    TextPart,
+    UserContent,
+    UserPromptPart,
+)
 
 from tests.pydantic_ai.agents import Recalls, Script, Visitor, as_json, blocks, said, visitor
 
@@ -202,7 +210,11 @@ async def test_the_question_of_a_run_without_a_prompt_is_the_one_in_its_history(
 async def test_only_the_words_of_a_prompt_with_images_are_asked_for(
     memori: Memori, script: Script, recalls: Recalls
 ) -> None:
-    prompt = ["What tea is this?", ImageUrl("https://example.com/tea.png"), TextContent("From my kitchen.")]
+    prompt: list[UserContent] = [
+        "What tea is this?",
+        ImageUrl("https://example.com/tea.png"),
+        TextContent("From my kitchen."),
+    ]
 
     await remembering(memori, script).run(prompt, deps=ADA)
 
