@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -39,8 +40,7 @@ class MiniLMEmbedder(Embedder):
 
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model)
-        if model is not None:
-            weights.locate(model)
+        self._path = None if model is None else weights.locate(model)
         self._found: weights.Weights | None = None
 
     @property
@@ -63,7 +63,7 @@ class MiniLMEmbedder(Embedder):
 
     def _weights(self) -> weights.Weights:
         if self._found is None:
-            self._found = weights.find(self.model)
+            self._found = weights.find(self._path)
         return self._found
 
 
@@ -113,7 +113,6 @@ class _Model:
 
 _models: dict[weights.Weights, _Model] = {}
 _lock = threading.Lock()
-_inherited: list[object] = []
 
 
 def _loaded(found: weights.Weights) -> _Model:
@@ -127,8 +126,9 @@ def _loaded(found: weights.Weights) -> _Model:
 
 
 def _after_fork() -> None:
+    """Leave the parent's sessions alone: freeing one waits for threads the child hasn't got, even at its exit."""
     global _lock, _models
-    _inherited.append(_models)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(_models))
     _models = {}
     _lock = threading.Lock()
 

@@ -54,8 +54,8 @@ class Weights:
         return content
 
 
-def find(given: str | None) -> Weights:
-    """Return the file of `given`, else of the installed package, else of the hub. Reads nothing it need not.
+def find(given: Path | None) -> Weights:
+    """Return the given file, else that of the installed package, else of the hub. Reads nothing it need not.
 
     A file beside the given one, named like it plus ".sha256" (as `sha256sum` writes it), says what it must be;
     without one the file is taken at its word now and may not change while this process runs.
@@ -77,8 +77,7 @@ def locate(given: str) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    inside = " and it holds neither model.onnx nor onnx/model.onnx" if path.is_dir() else ""
-    problem = f"is a directory{inside}" if inside else "does not exist"
+    problem = "holds neither model.onnx nor onnx/model.onnx" if path.is_dir() else "does not exist"
     raise ConfigurationError(
         f'embedder="minilm/{given}": {path.absolute()} {problem}. What follows "minilm/" is the path of an ONNX export '
         'of all-MiniLM-L6-v2, or of its directory; plain "minilm" is the packaged model. For other models use another '
@@ -98,8 +97,7 @@ def vocabulary() -> dict[str, int]:
     return {word: number for number, word in enumerate(content.decode("utf-8").split("\n")[:-1])}
 
 
-def _given(given: str) -> Weights:
-    path = locate(given)
+def _given(path: Path) -> Weights:
     sidecar = path.with_name(path.name + ".sha256")
     try:
         if sidecar.is_file():
