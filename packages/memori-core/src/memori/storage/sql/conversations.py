@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,14 +71,16 @@ def replace(
     """Make a session hold exactly these messages; those of the longest common prefix keep their rows."""
     session = _named_session(connection, attribution, turn, str(attribution.session_id))
     stored = connection.execute(
-        select(t.message.c.id, t.message.c.digest, t.message.c.native_id)
+        select(t.message.c.id, t.message.c.digest, t.message.c.native_id, t.message.c.payload)
         .where(t.message.c.session_id == session["id"])
         .order_by(t.message.c.position)
     ).all()
     digests = [digest(message, codec) for message in messages]
     kept = 0
-    while kept < min(len(stored), len(messages)) and _same(
-        stored[kept].digest, stored[kept].native_id, digests[kept], messages[kept].id
+    while (
+        kept < min(len(stored), len(messages))
+        and _same(stored[kept].digest, stored[kept].native_id, digests[kept], messages[kept].id)
+        and _same_payload(stored[kept].payload, messages[kept], codec)
     ):
         kept += 1
     gone = [row.id for row in stored[kept:]]
@@ -199,6 +202,13 @@ def in_scope(attribution: Attribution) -> list[ColumnElement[bool]]:
 def _same(digest: str, native_id: str | None, other_digest: str, other_id: str | None) -> bool:
     """Native ids decide where both have one; else role, exact content and tool ids."""
     return native_id == other_id if native_id and other_id else digest == other_digest
+
+
+def _same_payload(stored: str | None, message: Message, codec: Codec) -> bool:
+    """Two messages with one text may still differ natively (in a picture, say). No payload asks for no change."""
+    if message.payload is None:
+        return True
+    return stored is not None and json.loads(codec.decode(stored)) == json.loads(json.dumps(message.payload))
 
 
 def _find_session(
