@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolCall
 from langchain_core.messages.tool import tool_call_chunk
@@ -63,3 +64,8 @@ def calls(name: str, /, **arguments: Any) -> AIMessage:
 
 def last_human(messages: Sequence[BaseMessage]) -> str:
     return next(one.text for one in reversed(messages) if isinstance(one, HumanMessage))
+
+
+def agent(*arguments: Any, **options: Any) -> Any:
+    """`create_agent`, untyped: people hand an agent more shapes of input than its types admit."""
+    return create_agent(*arguments, **options)

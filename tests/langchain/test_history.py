@@ -39,8 +39,8 @@ MESSAGES: list[BaseMessage] = [
         id="not a uuid",
     ),
     ToolMessage("no such day", tool_call_id="call-1", name="forecast", status="error", artifact={"rows": [[1, None]]}),
-    ChatMessage("It will rain.", role="critic"),
-    FunctionMessage("4", name="count"),
+    ChatMessage(content="It will rain.", role="critic"),
+    FunctionMessage(content="4", name="count"),
     AIMessage("Rain, I am told. 🌧"),
 ]
 
@@ -84,6 +84,15 @@ def test_an_artifact_that_json_cannot_hold_costs_only_itself(memori: Memori) -> 
     assert (back.content, back.tool_call_id) == ("done", "c")
     assert "lock" in back.artifact[0]
     assert back.artifact[1:] == [{}, 3]
+
+
+def test_an_artifact_that_contains_itself_leaves_what_was_said(memori: Memori) -> None:
+    circle: list[Any] = []
+    circle.append(circle)
+
+    history(memori).add_messages([ToolMessage("done", tool_call_id="c", artifact=circle)])
+
+    assert history(memori).messages == [ToolMessage("done", tool_call_id="c")]
 
 
 def test_an_id_is_stored_once_and_words_without_one_as_often_as_they_are_said(memori: Memori) -> None:

@@ -50,7 +50,7 @@ def to_memori(native: BaseMessage) -> Message:
         id=message.id,
         tool_calls=_tool_calls(message) if isinstance(message, AIMessage) else (),
         tool_call_id=message.tool_call_id if isinstance(message, ToolMessage) else None,
-        payload=_json_ready(message_to_dict(message)),
+        payload=_payload(message),
     )
 
 
@@ -75,6 +75,14 @@ def _tool_calls(message: AIMessage) -> tuple[ToolCall, ...]:
         ToolCall(id=call["id"] or "", name=call["name"], arguments=json.dumps(_json_ready(call["args"])))
         for call in message.tool_calls
     )
+
+
+def _payload(message: BaseMessage) -> dict[str, Any] | None:
+    try:
+        payload: dict[str, Any] = _json_ready(message_to_dict(message))
+    except ValueError:
+        return None  # something in it contains itself: what was said is kept all the same
+    return payload
 
 
 def _json_ready(value: Any) -> Any:
