@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Literal, Self
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 from llama_index.core.llms.llm import LLM
 from llama_index.core.memory import BaseMemory
 from llama_index.core.utils import get_tokenizer
-from memori import Attribution, Context, Memori
+from memori import Attribution, Memori, StoredMessage
 from pydantic import Field, field_validator, model_validator
 
 from . import blocks
@@ -20,8 +20,6 @@ from .connections import DEFAULT, check_name, connected
 from .messages import role_of, to_llama_index, to_memori
 from .window import Tokenizer, newest_turns
 
-P = ParamSpec("P")
-R = TypeVar("R")
 logger = logging.getLogger("memori.llamaindex")
 
 DEFAULT_TOKEN_LIMIT = 30_000
@@ -122,14 +120,15 @@ class MemoriMemory(BaseMemory):
     ) -> list[ChatMessage]:
         """The newest turns of the session, with what is known about the input, else about the last user message."""
         core = self._core()
-        request = self._request(core, input, initial_token_count)
+        request = self._request(core, core.messages(attribution=self.attribution), input, initial_token_count)
         block = blocks.known(core, request.turn) if request.query else ""
         if block is None:
             try:
-                context = core.executor.submit(self._recall, core, request).result(self.recall_timeout)
+                recall = core.executor.submit(core.context, request.query, **self._recall_options(request))
+                block = recall.result(self.recall_timeout).text
             except Exception as error:  # noqa: BLE001 - the host's turn must go on without memory
-                context = self._missed(error)
-            block = blocks.keep(core, request.turn, context.text)
+                block = self._missed(error)
+            block = blocks.keep(core, request.turn, block)
         return self._shown(request, block)
 
     async def aget(
@@ -140,19 +139,16 @@ class MemoriMemory(BaseMemory):
     ) -> list[ChatMessage]:
         """Await `get` without blocking the event loop."""
         core = self._core()
-        request = await _apart(core, self._request, core, input, initial_token_count)
+        stored = await core.amessages(attribution=self.attribution)
+        request = await asyncio.to_thread(self._request, core, stored, input, initial_token_count)
         block = blocks.known(core, request.turn) if request.query else ""
         if block is None:
-            recall = asyncio.ensure_future(_apart(core, self._recall, core, request))
             try:
-                # Not wait_for: a recall dropped because Memori is being closed must not cancel the host's task.
-                await asyncio.wait({recall}, timeout=self.recall_timeout)
-                context = recall.result() if recall.done() and not recall.cancelled() else self._missed(TimeoutError())
+                recall = core.acontext(request.query, **self._recall_options(request))
+                block = (await asyncio.wait_for(recall, self.recall_timeout)).text
             except Exception as error:  # noqa: BLE001 - the host's turn must go on without memory
-                context = self._missed(error)
-            finally:
-                recall.cancel()
-            block = blocks.keep(core, request.turn, context.text)
+                block = self._missed(error)
+            block = blocks.keep(core, request.turn, block)
         return self._shown(request, block)
 
     def get_all(self) -> list[ChatMessage]:
@@ -161,7 +157,8 @@ class MemoriMemory(BaseMemory):
 
     async def aget_all(self) -> list[ChatMessage]:
         """Await `get_all` without blocking the event loop."""
-        return await _apart(self._core(), self.get_all)
+        stored = await self._core().amessages(attribution=self.attribution)
+        return [to_llama_index(one.message) for one in stored]
 
     def put(self, message: ChatMessage) -> None:
         """Store a message, and learn from it in the background."""
@@ -178,15 +175,17 @@ class MemoriMemory(BaseMemory):
 
     async def aput_messages(self, messages: list[ChatMessage]) -> None:
         """Await `put_messages` without blocking the event loop."""
-        await _apart(self._core(), self.put_messages, messages)
+        if messages:
+            turn = list(map(to_memori, messages))
+            await self._core().arecord_turn(turn, attribution=self.attribution, resent=0)
 
     def set(self, messages: list[ChatMessage]) -> None:
         """Make the session hold exactly these messages. What was learnt from the old ones stays known."""
-        self._core().replace_messages(map(to_memori, messages), attribution=self.attribution)
+        self._core().replace_messages(list(map(to_memori, messages)), attribution=self.attribution)
 
     async def aset(self, messages: list[ChatMessage]) -> None:
         """Await `set` without blocking the event loop."""
-        await _apart(self._core(), self.set, messages)
+        await self._core().areplace_messages(list(map(to_memori, messages)), attribution=self.attribution)
 
     def reset(self) -> None:
         """Empty the session. What was learnt from it stays known."""
@@ -199,8 +198,9 @@ class MemoriMemory(BaseMemory):
     def _core(self) -> Memori:
         return connected(self.connection)
 
-    def _request(self, core: Memori, given: str | ChatMessage | None, initial_token_count: int) -> _Request:
-        stored = core.messages(attribution=self.attribution)
+    def _request(
+        self, core: Memori, stored: list[StoredMessage], given: str | ChatMessage | None, initial_token_count: int
+    ) -> _Request:
         history = [to_llama_index(one.message) for one in stored]
         last = next((place for place in reversed(range(len(history))) if role_of(history[place]) == "user"), None)
         query = (given.content if isinstance(given, ChatMessage) else given) or ""
@@ -217,14 +217,14 @@ class MemoriMemory(BaseMemory):
             said=tuple(text for place in places if (text := stored[place].message.content)),
         )
 
-    def _recall(self, core: Memori, request: _Request) -> Context:
-        return core.context(request.query, attribution=self.attribution, limit=self.recall_limit, exclude=request.said)
+    def _recall_options(self, request: _Request) -> dict[str, Any]:
+        return {"attribution": self.attribution, "limit": self.recall_limit, "exclude": request.said}
 
-    def _missed(self, error: Exception) -> Context:
+    def _missed(self, error: Exception) -> str:
         if isinstance(error, TimeoutError) and not str(error):
             error = TimeoutError(f"no answer within {self.recall_timeout:g} s")
         logger.warning("recall failed, this turn goes on without memory: %s: %s", type(error).__name__, error)
-        return Context("")
+        return ""
 
     def _shown(self, request: _Request, block: str) -> list[ChatMessage]:
         """The request's messages with the block in them. They were read for this call alone."""
@@ -241,11 +241,6 @@ class MemoriMemory(BaseMemory):
         asked = messages[request.asked]
         messages[request.asked] = _with_blocks(asked, [text, *asked.blocks])
         return messages
-
-
-async def _apart(core: Memori, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """The call in one of Memori's own threads, so that a stalled database never starves the host's."""
-    return await asyncio.wrap_future(core.executor.submit(function, *args, **kwargs))
 
 
 def _with_blocks(message: ChatMessage, blocks: list[Any]) -> ChatMessage:
