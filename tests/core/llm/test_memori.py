@@ -265,10 +265,12 @@ def script(body, url, database, timeout=60):
 
 def test_a_forked_web_worker_serves_calls(server, tmp_path):
     database = f"sqlite:///{tmp_path}/memory.db"
+    server.say("Understood.", "one two three")
     body = """
     import os, signal
     ask("parent before")
     half = ask("parent's stream", stream=True)
+    next(half)
     next(half)
     assert memori.augmentation.wait(30)
     child = os.fork()
@@ -279,6 +281,7 @@ def test_a_forked_web_worker_serves_calls(server, tmp_path):
             memori.attribution("bob")
             list(ask("child of bob", stream=True))
             del half
+            memori.close()
             os._exit(0)
         finally:
             os._exit(1)
@@ -290,8 +293,10 @@ def test_a_forked_web_worker_serves_calls(server, tmp_path):
     script(body, server.url, database)
 
     with Memori(database, embedder="hashing", extractor="none") as memori:
-        said = [one.message.content for one in memori.messages(attribution=ADA) if one.message.role == "user"]
-        assert sorted(said) == ["child", "parent after", "parent before", "parent's stream"]
+        said = [one.message for one in memori.messages(attribution=ADA)]
+        asked = sorted(message.content for message in said if message.role == "user")
+        assert asked == ["child", "parent after", "parent before", "parent's stream"]
+        assert [message.content for message in said if message.content.startswith("one")] == ["one two three"]
         assert stored(memori, BOB) == ["child of bob", "Understood."]
 
 
