@@ -14,7 +14,7 @@ import pytest
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.workflow import Context, JsonPickleSerializer, JsonSerializer
-from memori import Memori, errors
+from memori import Attribution, Memori, errors
 from memori_llamaindex import MemoriMemory, connections, register
 from pydantic import ValidationError
 
@@ -104,6 +104,20 @@ def test_a_copy_is_the_same_memory(memori: Memori, copied: Callable[[MemoriMemor
 
     assert twin == memory
     assert twin.get_all() == [ChatMessage("Hello.")]
+
+
+def test_a_turn_goes_on_in_a_restored_memory_with_identical_bytes(memori: Memori) -> None:
+    # A durable state store restores the memory for every step.
+    memori.remember("Ada sails.", attribution=Attribution("ada"))
+    memory = MemoriMemory(entity_id="ada", session_id="s")
+    memory.put(ChatMessage("Does Ada sail?"))
+    before = memory.get()
+    memori.remember("Ada sails a dinghy.", attribution=Attribution("ada"))
+
+    after = MemoriMemory.from_dict(memory.to_dict()).get("Does Ada sail?")
+
+    assert "Ada sails." in (before[0].content or "")
+    assert after == before
 
 
 async def saved_by_an_agent() -> str:
