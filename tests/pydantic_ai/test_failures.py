@@ -1,5 +1,6 @@
 """A memory that fails costs the run nothing; a user who is unknown costs it everything."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -112,6 +113,42 @@ async def test_a_slow_write_is_finished_after_the_run(
 
     with memory_in(tmp_path / "memory.db") as memori:
         assert said(memori, "ada") == [("user", "Tea?"), ("assistant", "Noted, thank you.")]
+
+
+async def test_a_write_that_waits_for_its_turn_outlives_the_run(
+    tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boundary, "STORE_LIMIT", 0.05)
+    slow = SlowRecord()
+    users = [f"user-{number:02}" for number in range(20)]
+    with memory_in(tmp_path / "memory.db", slow) as memori:
+        agent = Agent(script.model, deps_type=Visitor, capabilities=[MemoriMemory(memori, visitor, inject="off")])
+        await asyncio.gather(*(agent.run("Tea?", deps=Visitor(user)) for user in users))
+        slow.open.set()
+        async with asyncio.timeout(30):
+            while not all(len(said(memori, user)) == 2 for user in users):
+                await asyncio.sleep(0.01)
+
+        assert memori.augmentation.wait(10)
+
+
+async def test_a_memory_closed_in_the_middle_of_a_run_does_not_cancel_it(tmp_path: Path, script: Script) -> None:
+    slow = SlowRecord()
+    with memory_in(tmp_path / "memory.db", slow) as memori:
+        memori.config.storage.build()
+        busy = [memori.executor.submit(slow.open.wait, 30) for _ in range(8)]
+        agent = Agent(script.model, deps_type=Visitor, capabilities=[MemoriMemory(memori, visitor, inject="off")])
+        run = asyncio.ensure_future(agent.run("Tea?", deps=ADA))
+        while not script.sent:
+            await asyncio.sleep(0.01)
+        closing = threading.Thread(target=memori.close)
+        closing.start()
+        result = await run
+        slow.open.set()
+        closing.join()
+
+    assert result.output == "Noted, thank you."
+    assert all(one.result() for one in busy)
 
 
 @attached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -18,6 +19,7 @@ logger = logging.getLogger("memori.pydantic_ai")
 STORE_LIMIT = 5.0
 """The most seconds a run waits for its messages to be stored. What takes longer goes on in the background."""
 _NEWEST = 200
+_STORING = "storing an agent's run"
 
 
 async def context_block(
@@ -46,14 +48,22 @@ async def context_block(
 async def store(
     memori: Memori, said: Sequence[ModelMessage], *, attribution: Attribution, conversation_id: str | None
 ) -> None:
-    """Store what was said, once. The write is finished even when the run is being cancelled."""
+    """Store what was said, once. Nothing that cancels the run, or its patience, cancels the write."""
+
+    def write() -> None:
+        try:
+            messages = to_messages(said)
+            if messages:
+                memori.record(messages, attribution=attribution, conversation_id=conversation_id)
+        except Exception as error:  # noqa: BLE001 - the run may be over by now, and has its answer
+            telemetry.failure(logger, _STORING, error)
 
     async def tell() -> None:
-        messages = to_messages(said)
-        if messages:
-            await memori.arecord(messages, attribution=attribution, conversation_id=conversation_id)
+        writing = memori.executor.submit(write)
+        await asyncio.wait([asyncio.wrap_future(writing)])
+        writing.result()
 
-    await _within(STORE_LIMIT, "storing an agent's run", tell, otherwise=None, shield=True)
+    await _within(STORE_LIMIT, _STORING, tell, otherwise=None, shield=True)
 
 
 async def stored_ids(memori: Memori, attribution: Attribution) -> set[str | None]:
