@@ -77,8 +77,8 @@ def memori_llm_adapters() -> Iterable[Provider]:
     raise NotImplementedError
 
 
-# Behaviour: called in the middle of Memori's work; a hook that raises is logged and its result ignored, except
-# `memori_before_record`, where raising refuses the turn.
+# Behaviour: called in the middle of Memori's work; a hook that raises is logged and its result ignored. In
+# `memori_before_record` raising refuses the turn, in `memori_fact_proposed` it quarantines the fact.
 
 
 @hookspec
