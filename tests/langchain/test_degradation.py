@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from memori import Attribution, Memori, RecallOptions
+from memori import Attribution, Memori, MissingAttributionError, RecallOptions
 from memori_langchain import MemoriMiddleware
+from memori_langchain.boundary import aattempt, attempt
 
 from tests.langchain.models import Scripted, agent, calls, says
 from tests.langchain.test_middleware import look_up, thread
@@ -76,6 +77,33 @@ async def test_a_memory_that_hangs_is_not_waited_for_and_stores_the_turn_later(t
     with Memori(where) as memori:
         found = [one.message.content for one in memori.messages(attribution=Attribution("ada"))]
     assert sorted(found) == sorted(text for _, text in TOLD)
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+async def test_what_could_not_be_stored_at_first_is_stored_when_the_run_ends(tmp_path: Path, awaited: bool) -> None:
+    failures = iter([OSError("disk full")])
+
+    def redact(text: str) -> str:
+        for failure in failures:
+            raise failure
+        return text
+
+    with Memori(f"sqlite:///{tmp_path}/m.db", extractor="none", embedder="hashing", redact=redact) as memori:
+        told = await arun(script(), memori) if awaited else run(script(), memori)
+        found = [one.message.content for one in memori.messages(attribution=Attribution("ada"))]
+
+    assert told == TOLD
+    assert sorted(found) == sorted(text for _, text in TOLD)
+
+
+async def test_an_error_about_who_is_speaking_is_never_swallowed(memori: Memori) -> None:
+    def fail() -> None:
+        raise MissingAttributionError("whose?")
+
+    with pytest.raises(MissingAttributionError):
+        attempt(memori, "recall", fail)
+    with pytest.raises(MissingAttributionError):
+        await aattempt(memori, "recall", fail)
 
 
 async def test_closing_memory_under_a_run_does_not_cancel_the_run(tmp_path: Path) -> None:
