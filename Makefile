@@ -29,7 +29,7 @@ check: install ## Style, types, layering, security
 	$(RUN) ruff check $(CODE)
 	$(RUN) ruff format --check $(CODE)
 	$(RUN) mypy packages examples benchmarks .ci
-	$(RUN) lint-imports
+	$(RUN) lint-imports --no-logo
 	$(RUN) bandit --quiet --configfile pyproject.toml --recursive packages
 
 test: install ## All tests, with a floor for branch coverage
