@@ -1,12 +1,12 @@
 """SQLite keeps every promise of a storage, on a file and in memory."""
 
 import pytest
-from memori.conformance.storage import StorageConformance
+from memori.conformance import ItemConformance, StorageConformance, TranscriptConformance
 from memori.storage.base import StorageOptions
 from memori.storage.sql.storage import SQLStorage
 
 
-class TestSQLiteFile(StorageConformance):
+class TestSQLiteFile(StorageConformance, TranscriptConformance, ItemConformance):
     @pytest.fixture
     def connect(self, tmp_path):
         return lambda: SQLStorage(f"sqlite:///{tmp_path / 'memory.db'}", StorageOptions())

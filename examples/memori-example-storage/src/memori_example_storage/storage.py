@@ -139,12 +139,7 @@ class OneFileStorage(Storage):
         return [
             one
             for key, one in self._file.read().sessions.items()
-            if attribution is None
-            or (
-                key[:2] == owner(attribution)
-                and attribution.process_id in (None, key[2])
-                and attribution.session_id in (None, key[3])
-            )
+            if attribution is None or (key[:2] == owner(attribution) and _in_scope(attribution, key))
         ]
 
     def messages(
@@ -218,11 +213,7 @@ class OneFileStorage(Storage):
 
     def _jobs(self, attribution: Attribution | None) -> Iterator[StoredJob]:
         for job in self._file.read().jobs.values():
-            if attribution is None or (
-                job.session[:2] == owner(attribution)
-                and attribution.process_id in (None, job.session[2])
-                and attribution.session_id in (None, job.session[3])
-            ):
+            if attribution is None or (job.session[:2] == owner(attribution) and _in_scope(attribution, job.session)):
                 yield job
 
     def open_jobs(self, attribution: Attribution | None) -> list[str]:
@@ -351,6 +342,13 @@ class OneFileStorage(Storage):
                 del state.sessions[session]
             entity = state.entities.pop(owner(attribution), None)
             return {**gone, "facts": len(entity.facts) if entity else 0}
+
+
+def _in_scope(attribution: Attribution, key: SessionKey) -> bool:
+    """A session belongs to its process; without a session a process narrows, and without both all of them count."""
+    if attribution.session_id is not None:
+        return key[2:] == (attribution.process_id, attribution.session_id)
+    return attribution.process_id in (None, key[2])
 
 
 def _held(state: State, job: Job) -> StoredJob | None:

@@ -18,6 +18,8 @@ MemoriError
 │   ├── StorageLockedError         somebody else holds the write lock for too long
 │   ├── StorageReadOnlyError       the database accepts no writes
 │   ├── SchemaError                the tables are missing, foreign, or newer than this code
+│   ├── UnsupportedError           this storage lacks an optional group of operations
+│   ├── VersionConflictError       somebody else wrote to the transcript
 │   └── RevisionConflictError      the entity's facts changed while a change was being prepared
 ├── EmbeddingError
 │   └── ModelIntegrityError        a model file has the wrong checksum
@@ -109,6 +111,14 @@ class SchemaError(StorageError):
 
 class RevisionConflictError(StorageError):
     """The entity's facts changed since they were read; read them again and retry."""
+
+
+class UnsupportedError(StorageError):
+    """The storage does not have this optional group of operations."""
+
+
+class VersionConflictError(StorageError):
+    """The transcript was written to since the version that was named; read it again and retry."""
 
 
 class EmbeddingError(MemoriError):

@@ -123,13 +123,37 @@ _SOURCE_OF_ROLE: dict[Role, SourceClass] = {
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message in the database, with its place: `position` counts up within the session from 0."""
+    """A message in the database, with its place: `position` counts up within the session from 0.
+
+    An archived message is kept and listed on request, but no longer part of what an application shows a model.
+    """
 
     key: str
     message: Message
     session_id: str
     conversation_id: str
     position: int
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The messages of one session, oldest first. `version` changes with every write; 0 means there was none."""
+
+    version: int
+    messages: tuple[StoredMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A JSON document an application keeps under a key of a namespace, apart from what is learnt."""
+
+    namespace: tuple[str, ...]
+    key: str
+    value: Mapping[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,14 +29,59 @@ def on_fork(callback: Callable[[], None]) -> None:
     _fork_callbacks.append(reference)
 
 
+class _ForkGate:
+    """Keeps a fork out of what a child cannot inherit half-done: an SQLite transaction holds locks for its process.
+
+    A fork waits for those inside, at most `patience` seconds, and lets nobody in meanwhile.
+    """
+
+    def __init__(self, *, patience: float = 2.0) -> None:
+        self._patience = patience
+        self._condition = threading.Condition()
+        self._inside = 0
+        self._forking = False
+
+    def __enter__(self) -> None:
+        with self._condition:
+            self._condition.wait_for(lambda: not self._forking, self._patience)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._condition:
+            self._inside -= 1
+            self._condition.notify_all()
+
+    def before_fork(self) -> None:
+        with self._condition:
+            self._forking = True
+            self._condition.wait_for(lambda: not self._inside, self._patience)
+
+    def after_in_parent(self) -> None:
+        with self._condition:
+            self._forking = False
+            self._condition.notify_all()
+
+    def after_in_child(self) -> None:
+        self._condition = threading.Condition()
+        self._inside = 0
+        self._forking = False
+
+
+fork_gate = _ForkGate()
+"""Entered around what a fork must not interrupt."""
+
+
 def _in_child() -> None:
+    fork_gate.after_in_child()
     for reference in _fork_callbacks:
         if (callback := reference()) is not None:
             callback()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(
+        before=fork_gate.before_fork, after_in_parent=fork_gate.after_in_parent, after_in_child=_in_child
+    )
 
 
 class BoundedExecutor:

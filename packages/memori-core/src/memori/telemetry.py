@@ -7,8 +7,19 @@ import threading
 from functools import lru_cache
 from typing import Any
 
+from .process import on_fork
+
 _seen: set[tuple[str, str]] = set()
 _seen_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    # The lock may have been held by a thread that the child does not have.
+    global _seen_lock
+    _seen_lock = threading.Lock()
+
+
+on_fork(_after_fork)
 
 
 @lru_cache(maxsize=256)

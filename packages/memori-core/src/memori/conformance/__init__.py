@@ -29,15 +29,26 @@ except ImportError as error:
 if TYPE_CHECKING:
     from .embedder import EmbedderConformance
     from .extractor import ExtractorConformance
+    from .items import ItemConformance
     from .storage import StorageConformance
+    from .transcripts import TranscriptConformance
     from .vector_index import VectorIndexConformance
 
-__all__ = ["EmbedderConformance", "ExtractorConformance", "StorageConformance", "VectorIndexConformance"]
+__all__ = [
+    "EmbedderConformance",
+    "ExtractorConformance",
+    "ItemConformance",
+    "StorageConformance",
+    "TranscriptConformance",
+    "VectorIndexConformance",
+]
 
 _SUITES = {
     "EmbedderConformance": "embedder",
     "ExtractorConformance": "extractor",
+    "ItemConformance": "items",
     "StorageConformance": "storage",
+    "TranscriptConformance": "transcripts",
     "VectorIndexConformance": "vector_index",
 }
 

@@ -13,19 +13,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..embedding.base import Space
-from ..errors import StorageError
+from ..errors import UnsupportedError
 from ..model import (
     ACTIVE,
     Attribution,
     Conversation,
     Fact,
     FactStatus,
+    Item,
     JobState,
     Kind,
     Message,
     QueueStatus,
     Receipt,
     StoredMessage,
+    Transcript,
     Triple,
 )
 
@@ -161,6 +163,44 @@ class StorageOptions:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ItemWrite:
+    """Put a value under a key, or delete it (`value` None). `ttl` in seconds; None never expires.
+
+    `vectors`, shape (fields, dimension), belong to `space` and are given back by `search_items`.
+    """
+
+    namespace: tuple[str, ...]
+    key: str
+    value: Mapping[str, Any] | None
+    ttl: float | None = None
+    vectors: NDArray[np.float32] | None = None
+    space: Space | None = None
+
+
+Operator = Literal["eq", "ne", "gt", "gte", "lt", "lte"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A comparison with the value found under a path of keys: Condition(("meta", "age"), "gte", 18).
+
+    Numbers compare with numbers and strings with strings; a missing path satisfies only "ne".
+    """
+
+    path: tuple[str, ...]
+    operator: Operator
+    operand: Any
+
+
+@dataclass(frozen=True, slots=True)
+class FoundItem:
+    """An item with its vectors in the space that was asked for."""
+
+    item: Item
+    vectors: NDArray[np.float32] | None = None
+
+
 class Storage(ABC):
     """Where memory lives. `__init__` opens nothing; the first operation connects and builds."""
 
@@ -208,7 +248,10 @@ class Storage(ABC):
         limit: int | None = None,
         before: int | None = None,
     ) -> list[StoredMessage]:
-        """Return messages of the attribution's session (all sessions when None), oldest first.
+        """Return active messages of the attribution's session, oldest first.
+
+        Without a session, those of all the process's sessions; without a process too, all of the entity's. A session
+        belongs to its process: naming one without a process means the process-less one.
 
         `limit` keeps the newest ones; `before` gives those of a position below it (needs a session).
         """
@@ -216,13 +259,6 @@ class Storage(ABC):
     @abstractmethod
     def conversations(self, attribution: Attribution, *, limit: int = 100, offset: int = 0) -> list[Conversation]:
         """Return conversations of the entity (of the process and session where given), newest first."""
-
-    def replace_messages(self, attribution: Attribution, messages: Sequence[Message], *, now: datetime) -> None:
-        """Make the session hold exactly these messages; those of the longest common prefix stay as they are.
-
-        No job is made and no fact changes. Optional: the default raises `StorageError`.
-        """
-        raise StorageError(f"{type(self).__name__} cannot replace stored messages.")
 
     # the outbox
 
@@ -318,3 +354,78 @@ class Storage(ABC):
     @abstractmethod
     def erase(self, attribution: Attribution) -> dict[str, int]:
         """Delete everything about the entity for good; return how many rows of each table went."""
+
+    # transcripts: optional; the history of one named session, edited by the application
+
+    def transcript(self, attribution: Attribution, *, archived: bool | None = False) -> Transcript:
+        """The session's messages and version. `archived`: only those, only the others (False), or all (None)."""
+        raise _unsupported(self, "edit transcripts")
+
+    def replace_messages(
+        self, attribution: Attribution, messages: Sequence[Message], *, expected: int | None = None, now: datetime
+    ) -> Transcript:
+        """Make the session's active messages exactly these; those of the longest common prefix stay as they are.
+
+        No job is made and no fact changes. With `expected`, raises `VersionConflictError` when the session's version
+        is another.
+        """
+        raise _unsupported(self, "edit transcripts")
+
+    def delete_messages(self, attribution: Attribution, keys: Collection[str]) -> int:
+        """Delete messages of the session by key for good; return how many. What was learnt from them stays."""
+        raise _unsupported(self, "edit transcripts")
+
+    def archive_messages(self, attribution: Attribution, keys: Collection[str], *, archived: bool = True) -> int:
+        """Take messages of the session out of, or back into, the active ones; return how many changed."""
+        raise _unsupported(self, "edit transcripts")
+
+    # items: optional; documents of an application, by namespace and key, within one entity
+
+    def write_items(self, attribution: Attribution, writes: Sequence[ItemWrite], *, now: datetime) -> None:
+        """Put and delete in one transaction; the last write of a key wins. Replacing keeps `created_at`."""
+        raise _unsupported(self, "keep items")
+
+    def read_items(
+        self, attribution: Attribution, keys: Sequence[tuple[tuple[str, ...], str]], *, now: datetime
+    ) -> list[Item | None]:
+        """The items under (namespace, key) pairs, in order; None where there is none or it has expired."""
+        raise _unsupported(self, "keep items")
+
+    def touch_items(
+        self, attribution: Attribution, keys: Sequence[tuple[tuple[str, ...], str]], *, ttl: float, now: datetime
+    ) -> None:
+        """Let those items that expire do so `ttl` seconds from now."""
+        raise _unsupported(self, "keep items")
+
+    def search_items(
+        self,
+        attribution: Attribution,
+        prefix: tuple[str, ...],
+        *,
+        conditions: Sequence[Condition] = (),
+        space: Space | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        now: datetime,
+    ) -> list[FoundItem]:
+        """Items whose namespace begins with whole segments of `prefix`, latest update first.
+
+        Paths and operands of conditions are data, never part of a query's text.
+        """
+        raise _unsupported(self, "keep items")
+
+    def item_namespaces(
+        self, attribution: Attribution, prefix: tuple[str, ...] = (), *, now: datetime
+    ) -> list[tuple[str, ...]]:
+        """The namespaces that hold an unexpired item and begin with whole segments of `prefix`, sorted."""
+        raise _unsupported(self, "keep items")
+
+    def sweep_items(self, *, now: datetime) -> int:
+        """Delete expired items of every entity; return how many."""
+        raise _unsupported(self, "keep items")
+
+
+def _unsupported(storage: Storage, what: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{type(storage).__name__} ({storage.display}) does not {what}; use another storage for that."
+    )

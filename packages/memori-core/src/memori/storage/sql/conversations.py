@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
@@ -58,43 +56,16 @@ def append(
     connection.execute(
         update(t.session)
         .where(t.session.c.id == session["id"])
-        .values(message_count=first + len(rows), last_at=last_said, last_digest=rows[-1]["digest"])
+        .values(
+            message_count=first + len(rows),
+            version=session["version"] + 1,
+            last_at=last_said,
+            last_digest=rows[-1]["digest"],
+        )
     )
     connection.execute(update(t.conversation).where(t.conversation.c.id == conversation_id).values(last_at=last_said))
     job_id = _enqueue(connection, session, first, first + len(rows) - 1, turn) if turn.augment else None
     return Receipt(session["external_id"], public_id, stored=len(rows), repeated=len(known), job_id=job_id)
-
-
-def replace(
-    connection: Connection, attribution: Attribution, messages: Sequence[Message], codec: Codec, *, turn: Turn
-) -> None:
-    """Make a session hold exactly these messages; those of the longest common prefix keep their rows."""
-    session = _named_session(connection, attribution, turn, str(attribution.session_id))
-    stored = connection.execute(
-        select(t.message.c.id, t.message.c.digest, t.message.c.native_id, t.message.c.payload)
-        .where(t.message.c.session_id == session["id"])
-        .order_by(t.message.c.position)
-    ).all()
-    digests = [digest(message, codec) for message in messages]
-    kept = 0
-    while (
-        kept < min(len(stored), len(messages))
-        and _same(stored[kept].digest, stored[kept].native_id, digests[kept], messages[kept].id)
-        and _same_payload(stored[kept].payload, messages[kept], codec)
-    ):
-        kept += 1
-    gone = [row.id for row in stored[kept:]]
-    for start in range(0, len(gone), 500):
-        connection.execute(t.message.delete().where(t.message.c.id.in_(gone[start : start + 500])))
-    # The counter never goes back: a position belongs to one message for ever.
-    connection.execute(
-        update(t.session)
-        .where(t.session.c.id == session["id"])
-        .values(last_digest=stored[kept - 1].digest if kept else None)
-    )
-    if messages[kept:]:
-        rest = Turn(tuple(messages[kept:]), resent=0, now=turn.now, augment=False)
-        append(connection, attribution, rest, StorageOptions(), codec)
 
 
 def messages(
@@ -112,7 +83,7 @@ def messages(
         select(m, s.c.external_id.label("session"), c.c.external_id.label("conversation"))
         .join(s, s.c.id == m.c.session_id)
         .join(c, c.c.id == m.c.conversation_id)
-        .where(m.c.entity_id == entity_key(attribution))
+        .where(m.c.entity_id == entity_key(attribution), m.c.archived == 0)
         .where(*in_scope(attribution))
     )
     if conversation_id is not None:
@@ -190,32 +161,27 @@ def ensure_entity(connection: Connection, attribution: Attribution, *, now: int)
 
 
 def in_scope(attribution: Attribution) -> list[ColumnElement[bool]]:
-    """Narrow a query that joins the session to the attribution's process and session, where it names them."""
-    conditions = []
-    if attribution.process_id is not None:
-        conditions.append(t.session.c.process_id == process_key(attribution))
+    """Narrow a query that joins the session to what the attribution names.
+
+    A session belongs to its process, so naming one means that of the attribution's process, or the process-less one.
+    """
     if attribution.session_id is not None:
-        conditions.append(t.session.c.external_id == attribution.session_id)
-    return conditions
+        return [t.session.c.id == session_key(attribution, attribution.session_id)]
+    if attribution.process_id is not None:
+        return [t.session.c.process_id == process_key(attribution)]
+    return []
 
 
-def _same(digest: str, native_id: str | None, other_digest: str, other_id: str | None) -> bool:
+def same(digest: str, native_id: str | None, other_digest: str, other_id: str | None) -> bool:
     """Native ids decide where both have one; else role, exact content and tool ids."""
     return native_id == other_id if native_id and other_id else digest == other_digest
-
-
-def _same_payload(stored: str | None, message: Message, codec: Codec) -> bool:
-    """Two messages with one text may still differ natively (in a picture, say). No payload asks for no change."""
-    if message.payload is None:
-        return True
-    return stored is not None and json.loads(codec.decode(stored)) == json.loads(json.dumps(message.payload))
 
 
 def _find_session(
     connection: Connection, attribution: Attribution, turn: Turn, digests: list[str], options: StorageOptions
 ) -> dict[str, Any]:
     if attribution.session_id is not None:
-        return _named_session(connection, attribution, turn, attribution.session_id)
+        return named_session(connection, attribution, turn, attribution.session_id)
     # The entity's lock orders turns that would each find no session and begin one.
     connection.execute(select(t.entity.c.id).where(t.entity.c.id == entity_key(attribution)).with_for_update())
     found = _continued_session(connection, attribution, turn, digests)
@@ -231,7 +197,7 @@ def _find_session(
             .first()
         )
     if found is None:
-        return _named_session(connection, attribution, turn, new_key(), implicit=True)
+        return named_session(connection, attribution, turn, new_key(), implicit=True)
     return _lock_session(connection, found["id"])
 
 
@@ -263,9 +229,10 @@ def _continued_session(
     return best[1] if best else None
 
 
-def _named_session(
+def named_session(
     connection: Connection, attribution: Attribution, turn: Turn, external_id: str, *, implicit: bool = False
 ) -> dict[str, Any]:
+    """The session of that id, made if it is missing, under its row lock."""
     key = session_key(attribution, external_id)
     now = to_micros(turn.now)
     row = {
@@ -275,6 +242,7 @@ def _named_session(
         "external_id": external_id,
         "implicit": int(implicit),
         "message_count": 0,
+        "version": 0,
         "created_at": now,
         "last_at": now,
     }
@@ -296,7 +264,7 @@ def _overlap(connection: Connection, session: str, turn: Turn, digests: list[str
     ).all()[::-1]
     for length in range(len(tail), 0, -1):
         if all(
-            _same(row.digest, row.native_id, digests[i], turn.messages[i].id)
+            same(row.digest, row.native_id, digests[i], turn.messages[i].id)
             for i, row in enumerate(tail[len(tail) - length :])
         ):
             return length

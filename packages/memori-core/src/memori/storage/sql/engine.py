@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import StaticPool
 
 from ...errors import StorageError, StorageUnavailableError, UnknownConnectionError
+from ...process import fork_gate
 from ..base import StorageOptions
 from .dialects import translate
 
@@ -31,19 +32,20 @@ class Database:
         self.display = self._engine.url.render_as_string(hide_password=True)
         self.dialect = self._engine.dialect.name
         self._sqlite = self.dialect == "sqlite"
+        self._gate: AbstractContextManager[None] = fork_gate if self._sqlite else nullcontext()
         alone = self._sqlite and isinstance(self._engine.pool, StaticPool)
         self._turn: AbstractContextManager[Any] = threading.RLock() if alone else nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Run reads. Raises the `StorageError` that fits."""
-        with self._translated(), self._turn, self._engine.connect() as connection:
+        with self._translated(), self._turn, self._gate, self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Run one transaction: committed at the end of the block, rolled back when it raises."""
-        with self._translated(), self._turn, self._engine.connect() as connection:
+        with self._translated(), self._turn, self._gate, self._engine.connect() as connection:
             if self._sqlite and not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection

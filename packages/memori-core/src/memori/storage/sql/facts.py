@@ -344,7 +344,7 @@ def erase(connection: Connection, attribution: Attribution) -> dict[str, int]:
     connection.execute(select(t.entity.c.id).where(t.entity.c.id == key).with_for_update())
     gone = {}
     owned = (
-        t.triple, t.predicate, t.node, t.embedding, t.mention, t.process_attribute, t.job, t.fact, t.message,
+        t.triple, t.predicate, t.node, t.embedding, t.mention, t.process_attribute, t.item, t.job, t.fact, t.message,
         t.conversation, t.session,
     )  # fmt: skip
     for table in owned:

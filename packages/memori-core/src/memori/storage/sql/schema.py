@@ -74,6 +74,7 @@ session = Table(
     Column("external_id", EXTERNAL_ID, nullable=False),
     Column("implicit", SmallInteger, nullable=False),
     Column("message_count", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
     Column("last_digest", String(64)),
@@ -112,6 +113,7 @@ message = Table(
     Column("payload", LONG_TEXT),
     Column("source", String(16), nullable=False),
     Column("partial", SmallInteger, nullable=False),
+    Column("archived", SmallInteger, nullable=False),
     Column("said_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("session_id", "position", name="uq_memori_message_position"),
@@ -248,4 +250,21 @@ job = Table(
     Column("finished_at", BigInteger),
     Index("ix_memori_job_due", "state", "next_attempt_at"),
     Index("ix_memori_job_entity", "entity_id", "state"),
+)
+
+item = Table(
+    "memori_item",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    _key("entity_id", "memori_entity"),
+    Column("namespace", LONG_TEXT, nullable=False),
+    Column("item_key", LONG_TEXT, nullable=False),
+    Column("content", LONG_TEXT, nullable=False),
+    Column("space_id", KEY),
+    Column("vectors", BLOB),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Index("ix_memori_item_entity", "entity_id", "updated_at"),
+    Index("ix_memori_item_expiry", "expires_at"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -18,17 +18,31 @@ from ...model import (
     Conversation,
     Fact,
     FactStatus,
+    Item,
     JobState,
     Kind,
     Message,
     QueueStatus,
     Receipt,
     StoredMessage,
+    Transcript,
     Triple,
 )
 from ...privacy.codec import PlainCodec
-from ..base import Codec, Delta, EntityState, FactChanges, Job, Storage, StorageOptions, Turn
-from . import conversations, facts, migrations, outbox
+from ..base import (
+    Codec,
+    Condition,
+    Delta,
+    EntityState,
+    FactChanges,
+    FoundItem,
+    ItemWrite,
+    Job,
+    Storage,
+    StorageOptions,
+    Turn,
+)
+from . import conversations, facts, items, migrations, outbox, transcripts
 from .engine import Database
 from .values import to_micros
 
@@ -100,13 +114,6 @@ class SQLStorage(Storage):
         """Read conversations, newest first."""
         with self._read() as connection:
             return conversations.conversations(connection, attribution, self._codec, limit=limit, offset=offset)
-
-    def replace_messages(self, attribution: Attribution, messages: Sequence[Message], *, now: datetime) -> None:
-        """Make the session hold exactly these messages."""
-        turn = Turn(tuple(messages), resent=0, now=now, augment=False)
-        with self._write() as connection:
-            conversations.ensure_entity(connection, attribution, now=to_micros(now))
-            conversations.replace(connection, attribution, messages, self._codec, turn=turn)
 
     def lease(self, *, limit: int, seconds: float, now: datetime) -> list[Job]:
         """Take due jobs. Nothing is locked when there are none."""
@@ -217,3 +224,78 @@ class SQLStorage(Storage):
         """Delete everything about the entity."""
         with self._write() as connection:
             return facts.erase(connection, attribution)
+
+    def transcript(self, attribution: Attribution, *, archived: bool | None = False) -> Transcript:
+        """Read a session's version and messages."""
+        with self._read() as connection:
+            return transcripts.read(connection, attribution, self._codec, archived=archived)
+
+    def replace_messages(
+        self, attribution: Attribution, messages: Sequence[Message], *, expected: int | None = None, now: datetime
+    ) -> Transcript:
+        """Make the session's active messages exactly these."""
+        with self._write() as connection:
+            transcripts.replace(
+                connection, attribution, messages, self._codec, self.options, expected=expected, now=now
+            )
+            return transcripts.read(connection, attribution, self._codec, archived=False)
+
+    def delete_messages(self, attribution: Attribution, keys: Collection[str]) -> int:
+        """Delete messages of a session."""
+        with self._write() as connection:
+            return transcripts.delete(connection, attribution, keys, now=datetime.now(UTC))
+
+    def archive_messages(self, attribution: Attribution, keys: Collection[str], *, archived: bool = True) -> int:
+        """Archive messages of a session, or bring them back."""
+        with self._write() as connection:
+            return transcripts.archive(connection, attribution, keys, archived=archived, now=datetime.now(UTC))
+
+    def write_items(self, attribution: Attribution, writes: Sequence[ItemWrite], *, now: datetime) -> None:
+        """Put and delete items."""
+        with self._write() as connection:
+            conversations.ensure_entity(connection, attribution, now=to_micros(now))
+            items.write(connection, attribution, writes, self._codec, now=now)
+
+    def read_items(
+        self, attribution: Attribution, keys: Sequence[tuple[tuple[str, ...], str]], *, now: datetime
+    ) -> list[Item | None]:
+        """Read items by key."""
+        with self._read() as connection:
+            return items.read(connection, attribution, keys, self._codec, now=now)
+
+    def touch_items(
+        self, attribution: Attribution, keys: Sequence[tuple[tuple[str, ...], str]], *, ttl: float, now: datetime
+    ) -> None:
+        """Move the expiry of items."""
+        with self._write() as connection:
+            items.touch(connection, attribution, keys, ttl=ttl, now=now)
+
+    def search_items(
+        self,
+        attribution: Attribution,
+        prefix: tuple[str, ...],
+        *,
+        conditions: Sequence[Condition] = (),
+        space: Space | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        now: datetime,
+    ) -> list[FoundItem]:
+        """Find items under a prefix."""
+        with self._read() as connection:
+            return items.search(
+                connection, attribution, prefix, self._codec, conditions=conditions, space=space, limit=limit,
+                offset=offset, now=now,
+            )  # fmt: skip
+
+    def item_namespaces(
+        self, attribution: Attribution, prefix: tuple[str, ...] = (), *, now: datetime
+    ) -> list[tuple[str, ...]]:
+        """List namespaces in use."""
+        with self._read() as connection:
+            return items.namespaces(connection, attribution, prefix, self._codec, now=now)
+
+    def sweep_items(self, *, now: datetime) -> int:
+        """Delete expired items."""
+        with self._write() as connection:
+            return items.sweep(connection, now=now)

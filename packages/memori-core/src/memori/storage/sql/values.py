@@ -75,6 +75,7 @@ def message_values(message: Message, codec: Codec, *, now: datetime) -> dict[str
         "payload": payload,
         "source": message.source_class,
         "partial": int(message.partial),
+        "archived": 0,
         "said_at": to_micros(message.created_at or now),
         "created_at": to_micros(now),
     }
@@ -105,6 +106,7 @@ def to_stored_message(row: Row, codec: Codec) -> StoredMessage:
         session_id=row["session"],
         conversation_id=row["conversation_id"],
         position=row["position"],
+        archived=bool(row["archived"]),
     )
 
 
