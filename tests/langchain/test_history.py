@@ -223,6 +223,17 @@ def test_a_summary_written_as_a_human_message_is_not_taken_for_the_users_words()
     assert to_memori(summary).role == "system"
 
 
+def test_what_a_redactor_takes_out_does_not_come_back(tmp_path: Path) -> None:
+    where = f"sqlite:///{tmp_path}/m.db"
+    with Memori(
+        where, extractor="none", embedder="hashing", redact=lambda text: text.replace("4711", "[pin]")
+    ) as memori:
+        history(memori).add_messages([HumanMessage("My pin is 4711."), HumanMessage("Hello.", name="Ada")])
+
+        assert history(memori).messages == [HumanMessage("My pin is [pin]."), HumanMessage("Hello.", name="Ada")]
+    assert b"4711" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
 async def test_a_failing_database_is_an_error_because_this_is_the_history(tmp_path: Path) -> None:
     with Memori(f"sqlite:///{tmp_path}/no/such/folder/m.db") as memori:
         chat = history(memori)
