@@ -745,3 +745,33 @@ memori.close()
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=120)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_a_fork_never_inherits_half_a_transaction(tmp_path):
+    """SQLite's locks belong to the process: a child forked inside a transaction waited for itself for ever."""
+    script = f"""
+import os, signal, threading
+from memori import Memori
+memori = Memori("sqlite:///{tmp_path}/m.db", embedder="hashing", extractor="none").attribution("ada")
+who = memori.current_attribution()
+stop = threading.Event()
+def write():
+    number = 0
+    while not stop.is_set():
+        number += 1
+        memori.record([("user", f"line {{number}}")], attribution=who)
+threading.Thread(target=write, daemon=True).start()
+for child_number in range(10):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        memori.record([("user", f"from child {{child_number}}")])
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, status
+stop.set()
+memori.close()
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=300)
+
+    assert done.returncode == 0, done.stderr

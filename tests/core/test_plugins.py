@@ -88,7 +88,7 @@ def test_two_providers_of_one_name_are_an_error_naming_both():
 
 def test_a_misspelt_hook_is_an_error_listing_the_hooks():
     with pytest.raises(UnknownHookError, match=r"'mine' implements 'memori_storage'.*memori_storages"):
-        Plugins([plugin(memori_storage=list)])
+        Plugins([plugin(memori_storage=lambda: ())])
 
 
 def test_a_misspelt_argument_is_an_error_listing_the_arguments():

@@ -139,12 +139,8 @@ class ItemConformance:
         storage.touch_items(ADA, [(("notes",), "long"), (("notes",), "forever")], ttl=3600, now=NOW)
         later = NOW + timedelta(minutes=5)
 
-        assert [
-            i and i.key for i in storage.read_items(ADA, [(("notes",), "short"), (("notes",), "long")], now=later)
-        ] == [
-            None,
-            "long",
-        ]
+        places = [(("notes",), "short"), (("notes",), "long")]
+        assert [item and item.key for item in storage.read_items(ADA, places, now=later)] == [None, "long"]
         assert sorted(f.item.key for f in storage.search_items(ADA, (), now=later)) == ["forever", "long"]
         assert storage.sweep_items(now=later) == 1
         assert storage.sweep_items(now=later) == 0
