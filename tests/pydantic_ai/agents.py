@@ -94,6 +94,7 @@ def as_json(messages: Sequence[ModelMessage]) -> bytes:
 
 
 def said(memori: Memori, user: str, session: str | None = None) -> list[tuple[str, str]]:
-    """What is stored of a user's conversations: role and text."""
-    stored = memori.messages(attribution=Attribution(user, session_id=session))
+    """What is stored of a user's conversations, or of one session of theirs: role and text."""
+    who = Attribution(user) if session is None else Attribution(user, "assistant", session)
+    stored = memori.messages(attribution=who)
     return [(one.message.role, one.message.content) for one in stored]

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 from memori import Attribution, Memori, Message, errors, hookimpl
 from memori_pydantic_ai import MemoriMemory, boundary, memori_history_processor
 from pydantic_ai import Agent
 from pydantic_ai.capabilities import AbstractCapability, ProcessHistory
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from tests.pydantic_ai.agents import Script, Visitor, blocks, said, visitor
 
@@ -113,6 +116,28 @@ async def test_a_slow_write_is_finished_after_the_run(
 
     with memory_in(tmp_path / "memory.db") as memori:
         assert said(memori, "ada") == [("user", "Tea?"), ("assistant", "Noted, thank you.")]
+
+
+@pytest.mark.skipif(
+    not hasattr(AbstractCapability, "prepare_model_request"), reason="needs pydantic-ai-slim 2.64 or newer"
+)
+async def test_a_run_that_is_being_cancelled_waits_for_its_write(tmp_path: Path) -> None:
+    slow = SlowRecord()
+    with memory_in(tmp_path / "memory.db", slow) as memori:
+        memory = MemoriMemory(memori, visitor, inject="off", capture="all")
+
+        with anyio.CancelScope() as scope:
+
+            async def cancel(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+                scope.cancel()
+                threading.Timer(0.3, slow.open.set).start()
+                await anyio.sleep_forever()
+                return ModelResponse(parts=[TextPart("Never heard.")])
+
+            await Agent(FunctionModel(cancel), deps_type=Visitor, capabilities=[memory]).run("Tea?", deps=ADA)
+
+        assert scope.cancelled_caught
+        assert said(memori, "ada")[0] == ("user", "Tea?")
 
 
 async def test_a_write_that_waits_for_its_turn_outlives_the_run(

@@ -118,6 +118,13 @@ def test_a_block_is_never_taken_for_something_said() -> None:
     assert to_messages([request(UserPromptPart([TextContent(BLOCK, metadata={"origin": "memori"})]))]) == []
 
 
+def test_a_block_is_told_by_its_tag_whatever_it_says() -> None:
+    tagged = TextContent("Ada drinks tea.", metadata={"origin": "memori"})
+
+    assert is_block(tagged)
+    assert not is_block(replace(tagged, metadata={"origin": "the shop"}))
+
+
 def test_a_person_may_write_about_the_block() -> None:
     assert not is_block("What does <memori_context> mean?")
 
