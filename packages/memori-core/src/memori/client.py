@@ -119,7 +119,9 @@ class Memori:
         self._codec = codec
         self._redact = redact
         check_parts(self.plugins, embedder=self._embedder, extractor=self._extractor, vector_index=self._vector_index)
-        options = StorageOptions(migrate=given.migrate, codec=codec, pool_size=given.pool_size)
+        options = StorageOptions(
+            migrate=given.migrate, codec=codec, pool_size=given.pool_size, busy_timeout=given.busy_timeout
+        )
         self._storage: Storage = open_storage(given.database_url if conn is None else conn, options, self.plugins)
         self._current = CurrentAttribution()
         self._executor = BoundedExecutor()

@@ -80,8 +80,8 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     if debug:
+        logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
         logging.getLogger("memori").setLevel(logging.DEBUG)
 
 

@@ -35,8 +35,11 @@ def text(value: object, style: str = "") -> Text:
     return Text(_CONTROL.sub("\ufffd", str(value)), style)
 
 
-def table(*columns: str, numbers: Sequence[str] = (), wide: str = "") -> Table:
-    """An empty table without frame. `numbers` are set flush right; `wide` gets the room that is left."""
+def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = (), wide: str = "") -> Table:
+    """An empty table without frame.
+
+    `numbers` are set flush right, `whole` columns are never broken, `wide` gets the room that is left.
+    """
     from rich import box
     from rich.table import Table
 
@@ -46,7 +49,7 @@ def table(*columns: str, numbers: Sequence[str] = (), wide: str = "") -> Table:
         made.add_column(
             name,
             justify="right" if right else "left",
-            no_wrap=right,
+            no_wrap=right or name in whole,
             overflow="fold",
             ratio=1 if name == wide else None,
         )

@@ -71,7 +71,8 @@ def _play(database: str | None) -> Iterator[tuple[Console, Memori, LoopbackServe
         url = database or f"sqlite:///{Path(folder) / 'memory.db'}"
         # A machine so slow that a call would go on without memory should wait here: that is what is shown.
         patient = RecallOptions(timeout=60.0)
-        with Memori(url, plugins=[calendar], recall=patient) as memori:
+        with Memori(url, plugins=[calendar], recall=patient, auto_ingest=True) as memori:
+            memori.config.storage.build()
             memori.attribution(f"ada-{new_key()[-6:]}", "demo")
             yield out, memori, server, calendar
 
@@ -111,9 +112,11 @@ def _second_session(out: Console, memori: Memori, server: LoopbackServer, calend
 
 
 def _client(server: LoopbackServer) -> OpenAI:
-    from openai import OpenAI
+    from openai import DefaultHttpxClient, OpenAI
 
-    return OpenAI(base_url=server.url, api_key="none", max_retries=0)
+    # Without the environment: a proxy named there would be asked for this machine.
+    direct = DefaultHttpxClient(trust_env=False)
+    return OpenAI(base_url=server.url, api_key="none", max_retries=0, http_client=direct)
 
 
 def _say(client: OpenAI, history: list[dict[str, str]], words: str) -> str:
@@ -174,6 +177,6 @@ def _farewell(out: Console, memori: Memori, database: str | None) -> None:
     if database is None:
         out.print("That was a temporary database. To keep one: memori demo --database sqlite:///demo.db")
         return
-    where = f"--entity {_ada(memori).entity_id} --database {memori.augmentation.storage.display}"
+    where = f"--entity {_ada(memori).entity_id} --database {memori.config.storage.display}"
     out.print(text(f'memori recall "Where do I live?" --explain {where}'), soft_wrap=True)
     out.print(text(f"memori facts {where}"), soft_wrap=True)

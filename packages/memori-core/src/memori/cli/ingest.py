@@ -14,8 +14,8 @@ import typer
 from ..errors import MemoriError, TranscriptError
 from ..hookspecs import hookimpl
 from ..model import Attribution, Fact
-from .console import console, count, progress, seconds, table, text
-from .options import AnyEntity, Database, Namespace, opened
+from .console import console, count, note, progress, seconds, table, text
+from .options import AnyEntity, Database, Namespace, opened, place
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -55,7 +55,7 @@ class Imported:
 def import_(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="OpenAI-style messages (.json, .jsonl) or LoCoMo.", show_default=False),
+        typer.Argument(metavar="FILE", help="OpenAI-style messages (.json, .jsonl) or LoCoMo.", show_default=False),
     ],
     entity: Annotated[
         str | None, typer.Option("--entity", metavar="ID", help="Whose memory they become.", show_default=False)
@@ -72,20 +72,21 @@ def import_(
     """Read transcripts into memory. What was imported before is skipped, so it can be repeated."""
     whose = _whose(files, entity, per_file=entity_per_file)
     learnt = Learnt()
-    began = time.perf_counter()
     with opened(database, namespace, plugins=[learnt], create=True) as memori, progress() as bars:
-        imported: list[Imported] = []
-        problem = _record(memori, whose, process, imported, bars)
-        recorded = time.perf_counter() - began
-        jobs = {job: size for one in imported for job, size in one.jobs.items()}
-        failed = learn(memori, jobs, bars)
-        where = repr(memori)
-    _report(imported, learnt, recorded=recorded, elapsed=time.perf_counter() - began, where=where)
+        began = time.perf_counter()
+        problem = _record(memori, whose, process, bars)
+        recorded = time.perf_counter()
+        failed = learn(memori, {job: size for one in whose for job, size in one.jobs.items()}, bars)
+        finished = time.perf_counter()
+        where = place(memori)
+    _report(whose, learnt, recording=recorded - began, all_of_it=finished - began, where=where)
+    if problem is not None:
+        _say_what_is_left(whose, problem)
     _raise(problem, failed)
 
 
 def retry(entity: AnyEntity = None, database: Database = None, namespace: Namespace = None) -> None:
-    """Work off what is left in the outbox, and give dead jobs another round."""
+    """Work off what is left, and give dead jobs another round."""
     learnt = Learnt()
     with opened(database, namespace, plugins=[learnt]) as memori, progress() as bars:
         if entity is not None:
@@ -120,24 +121,19 @@ def _whose(files: Sequence[Path], entity: str | None, *, per_file: bool) -> list
             "say whose memory this is: --entity ID, or --entity-per-file when each file is named after somebody else."
         )
     if entity is not None:
-        Attribution(entity)
-        return [Imported(file, entity) for file in files]
+        return [Imported(file, Attribution(entity).entity_id) for file in files]
     shared = [name for name, times in Counter(file.stem for file in files).items() if times > 1]
     if shared:
         raise typer.BadParameter(f"two files are named {shared[0]!r}; import them one by one with --entity.")
-    return [Imported(file, file.stem) for file in files]
+    return [Imported(file, Attribution(file.stem).entity_id) for file in files]
 
 
-def _record(
-    memori: Memori, files: Iterable[Imported], process: str | None, imported: list[Imported], bars: Progress
-) -> TranscriptError | None:
+def _record(memori: Memori, files: Iterable[Imported], process: str | None, bars: Progress) -> TranscriptError | None:
     """Record every file, a batch of a session at a time. Stops at what cannot be read and returns it."""
     from ..transcripts import read
 
     bar = bars.add_task("Recording", total=0, unit="messages")
-    total = 0
     for one in files:
-        imported.append(one)
         who = Attribution(one.entity, process)
         try:
             for part in read(one.file):
@@ -147,27 +143,38 @@ def _record(
                 one.repeated += receipt.repeated
                 if receipt.job_id:
                     one.jobs[receipt.job_id] = receipt.stored
-                total += len(part.messages)
-                bars.update(bar, total=total, completed=total)
+                done = bars.tasks[bar].completed + len(part.messages)
+                bars.update(bar, total=done, completed=done)
         except TranscriptError as error:
             return error
     return None
 
 
-def _report(imported: Sequence[Imported], learnt: Learnt, *, recorded: float, elapsed: float, where: str) -> None:
-    shown = table("File", "Entity", "Sessions", "New", "Known", numbers=("Sessions", "New", "Known"), wide="File")
-    for one in imported:
-        shown.add_row(
-            text(one.file.name), text(one.entity), f"{len(one.sessions):,}", f"{one.stored:,}", f"{one.repeated:,}"
-        )
-    stored = sum(one.stored for one in imported)
-    read = stored + sum(one.repeated for one in imported)
+def _report(files: Sequence[Imported], learnt: Learnt, *, recording: float, all_of_it: float, where: str) -> None:
+    stored = sum(one.stored for one in files)
+    read = stored + sum(one.repeated for one in files)
+    if not read:
+        return
+    shown = table("File", "Entity", "Sessions", "New", "Known", numbers=("Sessions", "New", "Known"))
+    for one in files:
+        sizes = (len(one.sessions), one.stored, one.repeated)
+        shown.add_row(text(one.file.name), text(one.entity), *(f"{size:,}" for size in sizes))
     out = console()
     out.print(shown)
-    out.print(f"\nRecorded {count(read, 'message')} in {seconds(recorded)} ({read / recorded:,.0f} a second).")
+    out.print(f"\nRecorded {count(read, 'message')} in {seconds(recording)}: {read / recording:,.0f} a second.")
     if stored:
-        out.print(f"Learnt {learnt} in {seconds(elapsed)} ({stored / elapsed:,.0f} messages a second).")
+        out.print(f"Learnt from {stored:,} in {seconds(all_of_it)}: {stored / all_of_it:,.0f} a second.")
+    out.print(f"New in memory: {learnt}.")
     out.print(text(where), soft_wrap=True)
+
+
+def _say_what_is_left(files: Sequence[Imported], problem: TranscriptError) -> None:
+    if any(one.stored for one in files):
+        note("What came before the error is stored; once it is repaired, import the file again.")
+    paths = [one.file for one in files]
+    unread = ", ".join(str(path) for path in paths[paths.index(problem.path) + 1 :])
+    if unread:
+        note(f"Not read: {unread}")
 
 
 def _raise(problem: TranscriptError | None, failed: str | None) -> None:

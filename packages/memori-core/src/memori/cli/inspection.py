@@ -7,18 +7,18 @@ from dataclasses import asdict
 import typer
 
 from .console import console, count, note, print_json, seconds, table, text
-from .options import AnyEntity, Database, Json, Namespace, opened
+from .options import AnyEntity, Database, Json, Namespace, opened, place
 
 
 def status(
     entity: AnyEntity = None, json: Json = False, database: Database = None, namespace: Namespace = None
 ) -> None:
-    """Show the outbox: what has been learnt from, what is still waiting, what failed."""
+    """Show the outbox: what waits, what is done, what failed."""
     with opened(database, namespace) as memori:
         if entity is not None:
             memori.attribution(entity)
         found = memori.augmentation.status()
-        where = repr(memori)
+        where = place(memori)
     if json:
         print_json(asdict(found))
         return
@@ -36,7 +36,7 @@ def status(
 
 
 def plugins(json: Json = False) -> None:
-    """List the plugins that are loaded, what they provide and what they hook into."""
+    """List the plugins that are loaded, and what they provide."""
     from ..plugins import Plugins
     from ..settings import load
 

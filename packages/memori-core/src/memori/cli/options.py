@@ -71,9 +71,16 @@ def opened(
 
     settings = load(namespace=namespace).model_copy(update={"drain_timeout": 0.0})
     with Memori(database, settings=settings, plugins=plugins) as memori:
-        if not create:
+        if create:
+            memori.config.storage.build()
+        else:
             _must_exist(settings.database_url if database is None else database)
         yield memori
+
+
+def place(memori: Memori) -> str:
+    """Where a memory lives, for people, without a password."""
+    return f"{memori.config.storage.display}, namespace {memori.namespace!r}"
 
 
 def _must_exist(url: str) -> None:

@@ -10,7 +10,7 @@ import typer
 from ..errors import IdentityError
 from ..model import KINDS, Fact, FactStatus, Kind, Recalled
 from .console import console, count, day, note, print_json, table, text
-from .options import AsOf, Database, Entity, Json, Namespace, opened
+from .options import AsOf, Database, Entity, Json, Namespace, opened, place
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -70,7 +70,7 @@ def facts(
         print_json([asdict(fact) for fact in found])
         return
     columns = ["Kind", "Fact", "Valid from", *(["Status"] if every else []), *(["Id"] if ids else [])]
-    shown = table(*columns, wide="Fact")
+    shown = table(*columns, whole=("Id",), wide="Fact")
     for fact in found:
         cells = [text(fact.kind), text(fact.text), text(day(fact.valid_from or fact.said_at))]
         shown.add_row(*cells, *([text(fact.status)] if every else []), *([text(fact.id)] if ids else []))
@@ -105,7 +105,7 @@ def _must_be_known(memori: Memori, entity: str) -> None:
     known = memori.conversations(limit=1) or memori.facts(kinds=KINDS, statuses=get_args(FactStatus), limit=1)
     if not known:
         raise IdentityError(
-            f"Nothing is stored about an entity {entity!r} in {memori!r}. Ids are exact, case included; "
+            f"Nothing is stored about an entity {entity!r} in {place(memori)}. Ids are exact, case included; "
             "--namespace and --database say where to look."
         )
 
