@@ -51,12 +51,12 @@ def test_what_the_suites_need_is_named(missing: str) -> None:
 
 
 def test_an_unknown_suite_is_answered_with_those_there_are() -> None:
-    with pytest.raises(AttributeError, match="EmbedderConformance, ExtractorConformance, StorageConformance"):
+    with pytest.raises(AttributeError, match=r"EmbedderConformance, ExtractorConformance, .*StorageConformance"):
         conformance.RerankerConformance  # noqa: B018
 
 
 def test_every_test_of_every_suite_says_what_to_check() -> None:
-    suites = [getattr(conformance, name) for name in ("EmbedderConformance", "VectorIndexConformance")]
+    suites = [getattr(conformance, name) for name in conformance.__all__]
     silent = [
         f"{suite.__name__}.{name}"
         for suite in suites

@@ -35,7 +35,7 @@ class _ForkGate:
     A fork waits for those inside, at most `patience` seconds, and lets nobody in meanwhile.
     """
 
-    def __init__(self, *, patience: float = 2.0) -> None:
+    def __init__(self, *, patience: float = 10.0) -> None:
         self._patience = patience
         self._condition = threading.Condition()
         self._inside = 0

@@ -276,7 +276,8 @@ def _problem(proposal: Proposal, job: Job) -> str | None:
 def _statement(job: Job, number: int, proposal: Proposal, version: str, quarantine: bool) -> _Draft:
     stored = job.messages[proposal.message]
     fact = Fact(
-        id=derived_key("fact", job.id, number),
+        # The same at every attempt, and in the order of the proposals.
+        id=f"{derived_key('fact', job.id)[:28]}{number:04x}",
         text=proposal.text.strip(),
         kind=proposal.kind,
         status="quarantined" if quarantine or proposal.quarantine else "active",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import MemoriError
 from ..model import Attribution, QueueStatus
+from ..process import on_fork
 from .retry import give_back
 from .worker import worker
 
@@ -37,6 +38,7 @@ class Augmentation:
         self._who = who
         self._lock = threading.Lock()
         self._enqueued: dict[str, str] = {}
+        on_fork(self._after_fork)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the jobs of the current attribution, or all when there is none, that were enqueued before the call.
@@ -92,6 +94,11 @@ class Augmentation:
         if worker.alive:
             worker.drain(self, self.drain_timeout)
         worker.leave(self)
+
+    def _after_fork(self) -> None:
+        # The lock may have been held by a thread that the child does not have; the parent waits for its own jobs.
+        self._lock = threading.Lock()
+        self._enqueued = {}
 
     def _mine(self, attribution: Attribution | None) -> set[str]:
         """Jobs of this object since the last wait: one that died meanwhile must not pass for done."""

@@ -247,7 +247,7 @@ def select_facts(
         select(f, s.c.external_id.label("session"))
         .outerjoin(s, s.c.id == f.c.session_id)
         .where(f.c.entity_id == entity_key(attribution))
-        .order_by(f.c.created_at.desc(), f.c.id.desc())
+        .order_by(f.c.created_at.desc(), f.c.position.desc(), f.c.id.desc())
     )
     if as_of is not None:
         moment = to_micros(as_of)
