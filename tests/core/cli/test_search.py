@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from memori import Attribution, Memori
+from memori import Attribution, Memori, Message
+from memori.storage.base import Turn
 
 from tests.core.cli.conftest import Run, said, write
 
@@ -98,6 +99,21 @@ def test_a_question_without_an_answer_says_so(run: Run) -> None:
 
     assert (done.exit_code, done.stdout) == (0, "")
     assert "Nothing" in done.stderr
+
+
+def test_recall_says_when_there_is_more_to_learn(run: Run) -> None:
+    storage = Memori().config.storage
+    storage.append(
+        Attribution("ada", namespace="default"),
+        Turn((Message("user", "Bees dance."),), resent=0, now=datetime.now(UTC)),
+    )
+
+    done = run("recall", "bees", "--entity", "ada")
+
+    assert "1 job of 'ada' not yet learnt from. Work them off with: memori retry" in done.stderr
+    assert "dance" not in done.stdout
+    run("retry")
+    assert "dance" in run("recall", "bees", "--entity", "ada").stdout
 
 
 @pytest.mark.parametrize("command", [("recall", "bees"), ("facts",)])

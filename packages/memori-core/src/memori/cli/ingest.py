@@ -76,7 +76,11 @@ def import_(
         began = time.perf_counter()
         problem = _record(memori, whose, process, bars)
         recorded = time.perf_counter()
-        failed = learn(memori, {job: size for one in whose for job, size in one.jobs.items()}, bars)
+        try:
+            failed = learn(memori, {job: size for one in whose for job, size in one.jobs.items()}, bars)
+        except KeyboardInterrupt:
+            note("Interrupted. All is recorded; what is not yet learnt from waits for: memori retry")
+            raise
         finished = time.perf_counter()
         where = place(memori)
     _report(whose, learnt, recording=recorded - began, all_of_it=finished - began, where=where)

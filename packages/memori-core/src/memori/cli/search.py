@@ -34,6 +34,7 @@ def recall(
     with opened(database, namespace) as memori:
         memori.attribution(entity)
         found = memori.recall(question, limit=limit, as_of=as_of, explain=explain)
+        waiting = memori.augmentation.status().pending
         if not found:
             _must_be_known(memori, entity)
     if json:
@@ -42,6 +43,8 @@ def recall(
         note(f"Nothing that {entity!r} said answers this.")
     else:
         _show(found, explain=explain)
+    if waiting:
+        note(f"{count(waiting, 'job')} of {entity!r} not yet learnt from. Work them off with: memori retry")
 
 
 def facts(
