@@ -52,10 +52,14 @@ class SQLStorage(Storage):
 
     def __init__(self, connection: Any, options: StorageOptions) -> None:
         super().__init__(connection, options)
-        self._database = Database(connection, options)
+        self._database = self._open(connection, options)
         self._codec: Codec = options.codec or PlainCodec()
         self._built = False
         self._building = threading.Lock()
+
+    def _open(self, connection: Any, options: StorageOptions) -> Database:
+        """What runs the transactions. A storage over connections of another kind supplies its own."""
+        return Database(connection, options)
 
     @property
     def display(self) -> str:
