@@ -133,8 +133,9 @@ def _stored(memori: Memori, session: str) -> list[StoredMessage]:
 
 
 def _ada(memori: Memori) -> Attribution:
+    """Who is speaking, since the stage was set."""
     who = memori.current_attribution()
-    assert who is not None  # noqa: S101 # nosec B101 - set when the stage was
+    assert who is not None  # noqa: S101 # nosec B101
     return who
 
 
