@@ -9,6 +9,7 @@ from sqlalchemy.engine import RowMapping
 
 from ...keys import derived_key, new_key
 from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
+from ..alignment import already_stored, overlap
 from ..base import Codec, StorageOptions, Turn
 from . import schema as t
 from .dialects import insert_ignore
@@ -172,11 +173,6 @@ def in_scope(attribution: Attribution) -> list[ColumnElement[bool]]:
     return []
 
 
-def same(digest: str, native_id: str | None, other_digest: str, other_id: str | None) -> bool:
-    """Native ids decide where both have one; else role, exact content and tool ids."""
-    return native_id == other_id if native_id and other_id else digest == other_digest
-
-
 def _find_session(
     connection: Connection, attribution: Attribution, turn: Turn, digests: list[str], options: StorageOptions
 ) -> dict[str, Any]:
@@ -223,9 +219,9 @@ def _continued_session(
     ).mappings()
     best: tuple[int, RowMapping] | None = None
     for candidate in candidates.all():
-        overlap = _overlap(connection, candidate["id"], turn, digests)
-        if overlap and (best is None or overlap > best[0]):
-            best = overlap, candidate
+        length = _overlap(connection, candidate["id"], turn, digests)
+        if length and (best is None or length > best[0]):
+            best = length, candidate
     return best[1] if best else None
 
 
@@ -262,31 +258,25 @@ def _overlap(connection: Connection, session: str, turn: Turn, digests: list[str
         .order_by(t.message.c.position.desc())
         .limit(turn.resent)
     ).all()[::-1]
-    for length in range(len(tail), 0, -1):
-        if all(
-            same(row.digest, row.native_id, digests[i], turn.messages[i].id)
-            for i, row in enumerate(tail[len(tail) - length :])
-        ):
-            return length
-    return 0
+    sent = [(digest, message.id) for digest, message in zip(digests, turn.messages, strict=True)]
+    return overlap([(row.digest, row.native_id) for row in tail], sent[: turn.resent])
 
 
 def _already_stored(connection: Connection, session: dict[str, Any], turn: Turn, digests: list[str]) -> set[int]:
-    known = set(range(_overlap(connection, session["id"], turn, digests))) if session["message_count"] else set()
-    by_native_id: dict[str, list[int]] = {}
-    for index, message in enumerate(turn.messages):
-        if message.id:
-            by_native_id.setdefault(message.id, []).append(index)
-    known.update(index for repeats in by_native_id.values() for index in repeats[1:])
-    ids = list(by_native_id)
-    for start in range(0, len(ids), 500):
-        stored = connection.execute(
-            select(t.message.c.native_id)
-            .where(t.message.c.session_id == session["id"])
-            .where(t.message.c.native_id.in_(ids[start : start + 500]))
-        ).scalars()
-        known.update(by_native_id[native_id][0] for native_id in stored)
-    return known
+    def stored_among(ids: list[str]) -> list[str]:
+        m = t.message
+        return [
+            native_id
+            for start in range(0, len(ids), 500)
+            for native_id in connection.execute(
+                select(m.c.native_id)
+                .where(m.c.session_id == session["id"])
+                .where(m.c.native_id.in_(ids[start : start + 500]))
+            ).scalars()
+        ]
+
+    overlapping = _overlap(connection, session["id"], turn, digests) if session["message_count"] else 0
+    return already_stored(turn.messages, overlapping, stored_among)
 
 
 def _conversation(

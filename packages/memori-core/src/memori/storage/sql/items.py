@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,19 +15,12 @@ from sqlalchemy.engine import RowMapping
 from ...embedding.base import Space
 from ...keys import derived_key
 from ...model import Attribution, Item
-from ..base import Codec, Condition, FoundItem, ItemWrite, Operator
+from ..base import Codec, Condition, FoundItem, ItemWrite
+from ..conditions import meets
 from . import schema as t
 from .values import entity_key, from_micros, optional_time, to_micros
 
 _BATCH = 500
-_COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
-    "eq": operator.eq,
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
-_MISSING = object()
 
 
 def write(
@@ -127,7 +119,7 @@ def search(
     end = None if limit is None else offset + limit
     for row in connection.execute(query).mappings():
         one = _item(row, codec)
-        if one.namespace[: len(prefix)] == prefix and all(_meets(one.value, condition) for condition in conditions):
+        if one.namespace[: len(prefix)] == prefix and all(meets(one.value, condition) for condition in conditions):
             found.append(FoundItem(one, _vectors(row, space) if space and row["space_id"] == wanted else None))
             if end is not None and len(found) >= end:
                 break
@@ -178,23 +170,6 @@ def _vectors(row: RowMapping, space: Space) -> NDArray[np.float32] | None:
     if stored is None or len(stored) % (4 * space.dimension):
         return None
     return np.frombuffer(stored, dtype="<f4").reshape(-1, space.dimension)
-
-
-def _meets(value: Any, condition: Condition) -> bool:
-    for step in condition.path:
-        value = value.get(step, _MISSING) if isinstance(value, dict) else _MISSING
-    if condition.operator == "ne":
-        return value is _MISSING or value != condition.operand
-    if value is _MISSING:
-        return False
-    if condition.operator != "eq" and not _comparable(value, condition.operand):
-        return False
-    return _COMPARE[condition.operator](value, condition.operand)
-
-
-def _comparable(a: Any, b: Any) -> bool:
-    numbers = isinstance(a, int | float) and isinstance(b, int | float)
-    return numbers or (isinstance(a, str) and isinstance(b, str))
 
 
 def _batches(keys: list[str]) -> list[list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,10 +10,11 @@ from sqlalchemy import Connection, select, update
 
 from ...errors import MissingAttributionError, VersionConflictError
 from ...model import Attribution, Message, Transcript
+from ..alignment import common_prefix
 from ..base import Codec, StorageOptions, Turn
 from . import schema as t
-from .conversations import append, ensure_entity, named_session, same
-from .values import digest, entity_key, session_key, to_micros, to_stored_message
+from .conversations import append, ensure_entity, named_session
+from .values import entity_key, session_key, to_micros, to_stored_message
 
 _BATCH = 500
 
@@ -51,19 +51,17 @@ def replace(
             "somebody else wrote to it. Read it again, and retry."
         )
     m = t.message
-    stored = connection.execute(
-        select(m.c.id, m.c.digest, m.c.native_id, m.c.payload)
-        .where(m.c.session_id == session["id"], m.c.archived == 0)
-        .order_by(m.c.position)
-    ).all()
-    kept = 0
-    for row, message in zip(stored, messages, strict=False):
-        if not same(row.digest, row.native_id, digest(message, codec), message.id):
-            break
-        if not _same_payload(row.payload, message, codec):
-            break
-        kept += 1
-    _delete(connection, session, [row.id for row in stored[kept:]])
+    stored = (
+        connection.execute(
+            select(m.c.id, m.c.digest, m.c.native_id, m.c.payload)
+            .where(m.c.session_id == session["id"], m.c.archived == 0)
+            .order_by(m.c.position)
+        )
+        .mappings()
+        .all()
+    )
+    kept = common_prefix(stored, messages, codec)
+    _delete(connection, session, [row["id"] for row in stored[kept:]])
     if messages[kept:]:
         rest = Turn(tuple(messages[kept:]), resent=0, now=now, augment=False)
         append(connection, attribution, rest, options, codec)
@@ -91,13 +89,6 @@ def archive(
         ).rowcount
     _written(connection, session)
     return changed
-
-
-def _same_payload(stored: str | None, message: Message, codec: Codec) -> bool:
-    """Two messages with one text may still differ natively (in a picture, say). No payload asks for no change."""
-    if message.payload is None:
-        return True
-    return stored is not None and json.loads(codec.decode(stored)) == json.loads(json.dumps(message.payload))
 
 
 def _key(attribution: Attribution) -> str:

@@ -1,0 +1,162 @@
+"""Turn rows into values and values into rows, for any database that keeps them as names and values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..keys import derived_key
+from ..model import Attribution, Fact, Message, StoredMessage, ToolCall
+from .base import Codec
+
+Row = Mapping[Any, Any]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def entity_key(attribution: Attribution) -> str:
+    """The entity's row id, known without asking the database."""
+    return derived_key("entity", attribution.namespace, attribution.entity_id)
+
+
+def process_key(attribution: Attribution) -> str | None:
+    """The process's row id, or None when there is no process."""
+    if attribution.process_id is None:
+        return None
+    return derived_key("process", attribution.namespace, attribution.process_id)
+
+
+def session_key(attribution: Attribution, session_id: str) -> str:
+    """A session's row id: unique within (namespace, entity, process)."""
+    return derived_key("session", attribution.namespace, attribution.entity_id, attribution.process_id, session_id)
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970. A naive time is taken as UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_micros(micros: int) -> datetime:
+    """The aware time, in UTC."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def optional_time(micros: int | None) -> datetime | None:
+    """The aware time, or None."""
+    return None if micros is None else from_micros(micros)
+
+
+def optional_micros(moment: datetime | None) -> int | None:
+    """Microseconds since 1970, or None."""
+    return None if moment is None else to_micros(moment)
+
+
+def digest(message: Message, codec: Codec) -> str:
+    """What tells a message without a native id from another: role, exact content and tool ids."""
+    return codec.fingerprint(json.dumps(message.identity))
+
+
+def message_values(message: Message, codec: Codec, *, now: datetime) -> dict[str, Any]:
+    """The columns of a message that do not depend on its place."""
+    tools = None
+    if message.tool_calls or message.tool_call_id is not None:
+        calls = [[call.id, call.name, call.arguments] for call in message.tool_calls]
+        tools = codec.encode(json.dumps({"calls": calls, "answers": message.tool_call_id}))
+    payload = None if message.payload is None else codec.encode(json.dumps(message.payload))
+    return {
+        "role": message.role,
+        "name": None if message.name is None else codec.encode(message.name),
+        "content": codec.encode(message.content),
+        "native_id": message.id,
+        "digest": digest(message, codec),
+        "tools": tools,
+        "payload": payload,
+        "source": message.source_class,
+        "partial": int(message.partial),
+        "archived": 0,
+        "said_at": to_micros(message.created_at or now),
+        "created_at": to_micros(now),
+    }
+
+
+def to_message(row: Row, codec: Codec) -> Message:
+    """The message of a row."""
+    tools = json.loads(codec.decode(row["tools"])) if row["tools"] else {"calls": [], "answers": None}
+    return Message(
+        role=row["role"],
+        content=codec.decode(row["content"]),
+        name=codec.decode(row["name"]) if row["name"] else None,
+        created_at=from_micros(row["said_at"]),
+        id=row["native_id"],
+        tool_calls=tuple(ToolCall(*call) for call in tools["calls"]),
+        tool_call_id=tools["answers"],
+        source=row["source"],
+        payload=json.loads(codec.decode(row["payload"])) if row["payload"] else None,
+        partial=bool(row["partial"]),
+    )
+
+
+def to_stored_message(row: Row, codec: Codec) -> StoredMessage:
+    """The message of a row with its place; the row carries the session's external id as `session`."""
+    return StoredMessage(
+        key=row["id"],
+        message=to_message(row, codec),
+        session_id=row["session"],
+        conversation_id=row["conversation_id"],
+        position=row["position"],
+        archived=bool(row["archived"]),
+    )
+
+
+def fact_values(fact: Fact, codec: Codec) -> dict[str, Any]:
+    """The columns of a fact that follow from its value alone."""
+    return {
+        "id": fact.id,
+        "position": fact.position,
+        "message_id": fact.message_key,
+        "kind": fact.kind,
+        "status": fact.status,
+        "content": codec.encode(fact.text),
+        "slot": None if fact.slot is None else fact.slot[:255],
+        "speaker": None if fact.speaker is None else codec.encode(fact.speaker),
+        "source": fact.source,
+        "importance": fact.importance,
+        "mentions": fact.mentions,
+        "tier": fact.tier,
+        "extractor": fact.extractor[:64],
+        "said_at": optional_micros(fact.said_at),
+        "valid_from": optional_micros(fact.valid_from),
+        "valid_to": optional_micros(fact.valid_to),
+        "expires_at": optional_micros(fact.expires_at),
+        "superseded_by": fact.superseded_by,
+    }
+
+
+def to_fact(row: Row, codec: Codec) -> Fact:
+    """The fact of a row; the row carries the session's external id as `session`."""
+    return Fact(
+        id=row["id"],
+        text=codec.decode(row["content"]),
+        kind=row["kind"],
+        status=row["status"],
+        speaker=codec.decode(row["speaker"]) if row["speaker"] else None,
+        source=row["source"],
+        said_at=optional_time(row["said_at"]),
+        created_at=optional_time(row["created_at"]),
+        valid_from=optional_time(row["valid_from"]),
+        valid_to=optional_time(row["valid_to"]),
+        retired_at=optional_time(row["retired_at"]),
+        expires_at=optional_time(row["expires_at"]),
+        superseded_by=row["superseded_by"],
+        slot=row["slot"],
+        importance=row["importance"],
+        mentions=row["mentions"],
+        tier=row["tier"],
+        message_key=row["message_id"],
+        session_id=row["session"],
+        position=row["position"],
+        extractor=row["extractor"],
+        revision=row["revision"],
+    )
