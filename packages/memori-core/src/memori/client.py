@@ -50,9 +50,15 @@ R = TypeVar("R")
 
 
 def _twin(method: Callable[Concatenate[Memori, P], R]) -> Callable[Concatenate[Memori, P], Coroutine[Any, Any, R]]:
-    """The awaitable twin of a method: the same call in one of Memori's own threads, with the caller's context."""
+    """The awaitable twin of a method: the same call in one of Memori's own threads, with the caller's context.
+
+    A storage that shares its host's connection says in which thread instead.
+    """
 
     async def run(self: Memori, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        hosted = self._ready().awaitable(method)
+        if hosted is not None:
+            return await hosted(self, *args, **kwargs)
         future = self.executor.submit(method, self, *args, **kwargs)
         try:
             return await asyncio.wrap_future(future)
@@ -124,7 +130,7 @@ class Memori:
         )
         self._storage: Storage = open_storage(given.database_url if conn is None else conn, options, self.plugins)
         self._current = CurrentAttribution()
-        self._executor = BoundedExecutor()
+        self._executor = BoundedExecutor(host=self._storage)
         self._closed = False
         on_fork(self._after_fork)
 
@@ -506,7 +512,7 @@ class Memori:
         if receipt.job_id:
             self.augmentation.enqueued(receipt.job_id, who)
         telemetry.count("recorded", receipt.stored)
-        self.plugins.tell("memori_recorded", receipt=receipt, attribution=who)
+        storage.after_commit(lambda: self.plugins.tell("memori_recorded", receipt=receipt, attribution=who))
         return receipt
 
     def _redacted(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:

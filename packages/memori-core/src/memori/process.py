@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from .errors import OverloadedError
 
@@ -84,14 +85,30 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+class Host(Protocol):
+    """Who has a say in which thread a call runs: see `memori.storage.base.Storage`."""
+
+    @property
+    def pinned(self) -> bool:
+        """Whether calls submitted by this thread must run in it."""
+
+    def awaitable(self, call: Callable[P, R]) -> Callable[P, Awaitable[R]] | None:
+        """How an event loop has a call run by the thread it must run in; None: as here."""
+
+    def rest(self) -> None:
+        """A thread of ours has finished a call. Never raises."""
+
+
 class BoundedExecutor:
     """A small thread pool that refuses work rather than queueing it without end.
 
     A stalled database then costs the host at most `threads` threads and `backlog` waiting calls. Every call runs in a
-    copy of the submitter's context. Threads start on first use and are gone after a fork.
+    copy of the submitter's context. Threads start on first use and are gone after a fork. A call that `host` pins to
+    the submitter's thread runs there and then.
     """
 
-    def __init__(self, *, threads: int = 8, backlog: int = 256) -> None:
+    def __init__(self, *, threads: int = 8, backlog: int = 256, host: Host | None = None) -> None:
+        self._host = host
         self._threads = threads
         self._limit = threads + backlog
         self._lock = threading.Lock()
@@ -101,7 +118,17 @@ class BoundedExecutor:
 
     def submit(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Start the call. Raises `OverloadedError` when too many are waiting."""
+        if self._host is not None and self._host.pinned:
+            return _stay(self._host, function, *args, **kwargs)
         context = contextvars.copy_context()
+
+        def call() -> R:
+            try:
+                return context.run(function, *args, **kwargs)
+            finally:
+                if self._host is not None:
+                    self._host.rest()
+
         with self._lock:
             if self._pending >= self._limit:
                 raise OverloadedError(
@@ -112,7 +139,7 @@ class BoundedExecutor:
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="memori")
             self._pending += 1
             try:
-                future = self._pool.submit(lambda: context.run(function, *args, **kwargs))
+                future = self._pool.submit(call)
             except BaseException:
                 self._pending -= 1
                 raise
@@ -134,3 +161,25 @@ class BoundedExecutor:
         self._lock = threading.Lock()
         self._pool = None
         self._pending = 0
+
+
+def _stay(host: Host, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    """Run the call in this thread, at once; or, in that of an event loop, where the host has the loop's calls run."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        hosted = None
+    else:
+        hosted = host.awaitable(function)
+    if hosted is not None:
+
+        async def call() -> R:
+            return await hosted(*args, **kwargs)
+
+        return asyncio.run_coroutine_threadsafe(call(), loop)
+    done: Future[R] = Future()
+    try:
+        done.set_result(contextvars.copy_context().run(function, *args, **kwargs))
+    except Exception as error:  # noqa: BLE001 - the future carries it to whoever asks for the result
+        done.set_exception(error)
+    return done

@@ -12,7 +12,7 @@ from ..errors import MemoriError
 from ..model import Attribution, QueueStatus
 from ..process import on_fork
 from .retry import give_back
-from .worker import worker
+from .worker import lease, worker
 
 if TYPE_CHECKING:
     from ..storage.base import Job, Storage
@@ -43,7 +43,8 @@ class Augmentation:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the jobs of the current attribution, or all when there is none, that were enqueued before the call.
 
-        Returns True only when every one succeeded; False when one is dead or `timeout` (seconds) ran out.
+        Returns True only when every one succeeded; False when one is dead or `timeout` (seconds) ran out. Inside a
+        transaction of the host's, where no worker can see them, the call does the work itself.
         """
         attribution = self._who()
         waited_for = set(self.storage.open_jobs(attribution)) | self._mine(attribution)
@@ -56,7 +57,10 @@ class Augmentation:
                 return all(state == "done" for state in states.values())
             if deadline is not None and time.monotonic() >= deadline:
                 return False
-            worker.wake(self)
+            if not self.storage.pinned:
+                worker.wake(self)
+            elif self._work():
+                continue
             time.sleep(delay)
             delay = min(delay * 1.5, 0.2)
 
@@ -68,16 +72,20 @@ class Augmentation:
         """Give dead jobs another round of attempts; return how many."""
         revived = self.storage.retry(self._who(), now=datetime.now(UTC))
         if revived:
-            worker.wake(self)
+            self.storage.after_commit(self._wake)
         return revived
 
     def enqueued(self, job_id: str, attribution: Attribution) -> None:
-        """A job was committed by this object; start on it."""
-        with self._lock:
-            self._enqueued[job_id] = _owner(attribution)
-            if len(self._enqueued) > 10_000:
-                self._enqueued.pop(next(iter(self._enqueued)))
-        worker.wake(self)
+        """A job was written by this object; start on it when it is committed. One rolled back is not waited for."""
+
+        def committed() -> None:
+            with self._lock:
+                self._enqueued[job_id] = _owner(attribution)
+                if len(self._enqueued) > 10_000:
+                    self._enqueued.pop(next(iter(self._enqueued)))
+            self._wake()
+
+        self.storage.after_commit(committed)
 
     def process(self, jobs: Sequence[Job]) -> None:
         """Work off leased jobs; called by the worker. An extractor or embedder that cannot be loaded fails them."""
@@ -91,9 +99,19 @@ class Augmentation:
 
     def close(self) -> None:
         """Drain within the bound and let the worker go."""
-        if worker.alive:
+        if worker.alive and not self.storage.pinned:
             worker.drain(self, self.drain_timeout)
         worker.leave(self)
+
+    def _wake(self) -> None:
+        if not self.storage.pinned:
+            worker.wake(self)
+
+    def _work(self) -> bool:
+        jobs = lease(self.storage)
+        if jobs:
+            self.process(jobs)
+        return bool(jobs)
 
     def _after_fork(self) -> None:
         # The lock may have been held by a thread that the child does not have; the parent waits for its own jobs.

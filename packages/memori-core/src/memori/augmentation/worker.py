@@ -104,7 +104,7 @@ class Worker:
     def _step(self, queue: Queue) -> bool:
         self._current = queue
         try:
-            jobs = queue.storage.lease(limit=_BATCH, seconds=_LEASE_SECONDS, now=datetime.now(UTC))
+            jobs = lease(queue.storage)
             if jobs:
                 queue.process(jobs)
             return bool(jobs)
@@ -112,6 +112,7 @@ class Worker:
             telemetry.failure(logger, "worker", error)
             return False
         finally:
+            queue.storage.rest()
             self._current = None
 
     def finish(self) -> None:
@@ -136,6 +137,11 @@ class Worker:
         self._thread = None
         self._woken = False
         self._current = None
+
+
+def lease(storage: Storage) -> list[Job]:
+    """Take a batch of due jobs, for as long as it may take to process it."""
+    return storage.lease(limit=_BATCH, seconds=_LEASE_SECONDS, now=datetime.now(UTC))
 
 
 worker = Worker()

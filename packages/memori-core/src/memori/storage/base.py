@@ -7,10 +7,10 @@ Methods are synchronous and thread-safe. Failures are raised as the `StorageErro
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar
 
 from ..embedding.base import Space
 from ..errors import UnsupportedError
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Migrate = Literal["auto", "check", "off"]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Codec(Protocol):
@@ -225,6 +227,27 @@ class Storage(ABC):
     @abstractmethod
     def display(self) -> str:
         """Where memory lives, for people, without a password."""
+
+    # threads and transactions: only a storage that shares those of its host overrides these
+
+    @property
+    def pinned(self) -> bool:
+        """Whether this thread's work must stay in it: it is inside the host's transaction, or alone has the database.
+
+        Nothing is handed to another thread meanwhile; `Augmentation.wait` does the work itself.
+        """
+        return False
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call once what this thread has written is committed: now, unless it is inside the host's transaction."""
+        callback()
+
+    def awaitable(self, call: Callable[P, R]) -> Callable[P, Awaitable[R]] | None:
+        """How an event loop has `call` run where the host keeps its connection; None: in any thread of ours."""
+        return None
+
+    def rest(self) -> None:  # noqa: B027 - a storage with a pool has nothing to release
+        """This thread, one of ours, has finished a piece of work: release what is held for the thread."""
 
     # conversations
 
