@@ -31,39 +31,54 @@ def on_fork(callback: Callable[[], None]) -> None:
 
 
 class _ForkGate:
-    """Keeps a fork out of what a child cannot inherit half-done: an SQLite transaction holds locks for its process.
+    """Keeps a fork out of what a child cannot inherit half-done: the locks of a transaction or of an import.
 
-    A fork waits for those inside, at most `patience` seconds, and lets nobody in meanwhile.
+    A fork waits for those inside, at most `patience` seconds, and lets nobody in meanwhile. Threads may enter again
+    while they are inside.
     """
 
     def __init__(self, *, patience: float = 10.0) -> None:
         self._patience = patience
-        self._condition = threading.Condition()
-        self._inside = 0
-        self._forking = False
+        self._begin()
 
     def __enter__(self) -> None:
-        with self._condition:
-            self._condition.wait_for(lambda: not self._forking, self._patience)
-            self._inside += 1
+        depth = getattr(self._mine, "depth", 0)
+        if not depth:
+            with self._condition:
+                self._condition.wait_for(lambda: not self._forking, self._patience)
+                self._inside += 1
+        self._mine.depth = depth + 1
 
     def __exit__(self, *_: object) -> None:
-        with self._condition:
-            self._inside -= 1
-            self._condition.notify_all()
+        self._mine.depth -= 1
+        if not self._mine.depth:
+            with self._condition:
+                self._inside -= 1
+                self._condition.notify_all()
 
     def before_fork(self) -> None:
+        """Close the gate and wait for the others to come out."""
+        mine = bool(getattr(self._mine, "depth", 0))
         with self._condition:
             self._forking = True
-            self._condition.wait_for(lambda: not self._inside, self._patience)
+            self._condition.wait_for(lambda: self._inside <= mine, self._patience)
 
     def after_in_parent(self) -> None:
+        """Open the gate."""
         with self._condition:
             self._forking = False
             self._condition.notify_all()
 
     def after_in_child(self) -> None:
+        """Begin afresh: the threads that were inside are not here."""
+        depth = getattr(self._mine, "depth", 0)
+        self._begin()
+        self._inside = int(bool(depth))
+        self._mine.depth = depth
+
+    def _begin(self) -> None:
         self._condition = threading.Condition()
+        self._mine = threading.local()
         self._inside = 0
         self._forking = False
 

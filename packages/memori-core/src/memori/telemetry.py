@@ -7,7 +7,7 @@ import threading
 from functools import lru_cache
 from typing import Any
 
-from .process import on_fork
+from .process import fork_gate, on_fork
 
 _seen: set[tuple[str, str]] = set()
 _seen_lock = threading.Lock()
@@ -24,9 +24,10 @@ on_fork(_after_fork)
 
 @lru_cache(maxsize=256)
 def _counter(name: str) -> Any:
-    from opentelemetry import metrics
+    with fork_gate:
+        from opentelemetry import metrics
 
-    return metrics.get_meter("memori").create_counter(f"memori.{name}")
+        return metrics.get_meter("memori").create_counter(f"memori.{name}")
 
 
 def count(name: str, amount: int = 1, **attributes: str | int | float | bool) -> None:

@@ -18,7 +18,7 @@ import onnxruntime  # noqa: E402
 from tokenizers.implementations import BertWordPieceTokenizer  # noqa: E402
 
 from ..errors import EmbeddingError  # noqa: E402
-from ..process import on_fork  # noqa: E402
+from ..process import fork_gate, on_fork  # noqa: E402
 from . import weights  # noqa: E402
 from .base import Embedder, Space, checked_texts  # noqa: E402
 
@@ -116,7 +116,7 @@ _lock = threading.Lock()
 
 
 def _loaded(found: weights.Weights) -> _Model:
-    with _lock:
+    with fork_gate, _lock:
         model = _models.get(found)
         if model is None:
             if _TELEMETRY_OFF:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ....errors import ConfigurationError, MissingDependencyError
-from ....process import on_fork
+from ....process import fork_gate, on_fork
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -29,7 +29,8 @@ def pipeline(name: str) -> Iterator[Language]:
     with _lock:
         nlp = _loaded.get(name)
         if nlp is None:
-            nlp = _loaded[name] = _load(name)
+            with fork_gate:
+                nlp = _loaded[name] = _load(name)
         with nlp.memory_zone():
             yield nlp
 
