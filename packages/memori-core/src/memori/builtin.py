@@ -15,7 +15,19 @@ def memori_storages() -> Iterable[Provider]:
             "sqlalchemy",
             "memori.storage.sql.storage:SQLStorage",
             install="pip install memori-core",
-            matches=("sqlite", "sqlalchemy."),
+            matches=(
+                "sqlite",
+                "postgresql",
+                "postgres",
+                "mysql",
+                "mariadb",
+                "cockroachdb",
+                "cockroach",
+                "oracle",
+                "tidb",
+                "oceanbase",
+                "sqlalchemy.",
+            ),
         )
     ]
 

@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 from sqlalchemy.engine import RowMapping
 
+from ...errors import StorageLockedError
 from ...keys import derived_key, new_key
 from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
 from ..alignment import already_stored, overlap
 from ..base import Codec, StorageOptions, Turn
 from . import schema as t
-from .dialects import insert_ignore
+from .dialects import insert_missing
 from .values import (
     digest,
     entity_key,
@@ -31,7 +32,6 @@ def append(
     connection: Connection, attribution: Attribution, turn: Turn, options: StorageOptions, codec: Codec
 ) -> Receipt:
     """Store what is new of a turn, and a job for it. Runs inside the caller's write transaction."""
-    ensure_entity(connection, attribution, now=to_micros(turn.now))
     digests = [digest(message, codec) for message in turn.messages]
     session = _find_session(connection, attribution, turn, digests, options)
     known = _already_stored(connection, session, turn, digests)
@@ -88,7 +88,7 @@ def messages(
         .where(*in_scope(attribution))
     )
     if conversation_id is not None:
-        query = query.where(or_(c.c.id == conversation_id, c.c.external_id == conversation_id))
+        query = query.where(m.c.conversation_id.in_(_conversations_named(connection, attribution, conversation_id)))
     if before is not None:
         query = query.where(m.c.position < before)
     order = (m.c.position,) if attribution.session_id is not None else (m.c.said_at, m.c.session_id, m.c.position)
@@ -130,9 +130,18 @@ def conversations(
     ]
 
 
+def _conversations_named(connection: Connection, attribution: Attribution, name: str) -> list[str]:
+    """Row ids of the entity's conversations of that public id, compared here: some databases fold names."""
+    c = t.conversation
+    query = select(c.c.id, c.c.external_id).where(
+        c.c.entity_id == entity_key(attribution), or_(c.c.id == name, c.c.external_id == name)
+    )
+    return [row.id for row in connection.execute(query) if name in (row.id, row.external_id)]
+
+
 def ensure_entity(connection: Connection, attribution: Attribution, *, now: int) -> None:
     """Make sure the rows of the entity and the process exist."""
-    insert_ignore(
+    insert_missing(
         connection,
         t.entity,
         [
@@ -147,7 +156,7 @@ def ensure_entity(connection: Connection, attribution: Attribution, *, now: int)
         ],
     )
     if attribution.process_id is not None:
-        insert_ignore(
+        insert_missing(
             connection,
             t.process,
             [
@@ -179,7 +188,10 @@ def _find_session(
     if attribution.session_id is not None:
         return named_session(connection, attribution, turn, attribution.session_id)
     # The entity's lock orders turns that would each find no session and begin one.
-    connection.execute(select(t.entity.c.id).where(t.entity.c.id == entity_key(attribution)).with_for_update())
+    lock = select(t.entity.c.id).where(t.entity.c.id == entity_key(attribution)).with_for_update(key_share=True)
+    if connection.execute(lock).first() is None:
+        ensure_entity(connection, attribution, now=to_micros(turn.now))
+        connection.execute(lock)
     found = _continued_session(connection, attribution, turn, digests)
     if found is None and turn.join_recent:
         found = (
@@ -194,7 +206,7 @@ def _find_session(
         )
     if found is None:
         return named_session(connection, attribution, turn, new_key(), implicit=True)
-    return _lock_session(connection, found["id"])
+    return named_session(connection, attribution, turn, found["external_id"], implicit=bool(found["implicit"]))
 
 
 def _sessions(attribution: Attribution) -> Any:
@@ -230,7 +242,10 @@ def named_session(
 ) -> dict[str, Any]:
     """The session of that id, made if it is missing, under its row lock."""
     key = session_key(attribution, external_id)
+    if (found := _lock_session(connection, key)) is not None:
+        return found
     now = to_micros(turn.now)
+    ensure_entity(connection, attribution, now=now)
     row = {
         "id": key,
         "entity_id": entity_key(attribution),
@@ -242,12 +257,18 @@ def named_session(
         "created_at": now,
         "last_at": now,
     }
-    insert_ignore(connection, t.session, [row])
-    return _lock_session(connection, key)
+    insert_missing(connection, t.session, [row])
+    made = _lock_session(connection, key)
+    if made is None:
+        raise StorageLockedError(f"Session {external_id!r} was erased while it was being made; try again.")
+    return made
 
 
-def _lock_session(connection: Connection, key: str) -> dict[str, Any]:
-    return dict(connection.execute(select(t.session).where(t.session.c.id == key).with_for_update()).mappings().one())
+def _lock_session(connection: Connection, key: str) -> dict[str, Any] | None:
+    # Its key does not change, so rows that refer to it may be written meanwhile (FOR NO KEY UPDATE on PostgreSQL).
+    query = select(t.session).where(t.session.c.id == key).with_for_update(key_share=True)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else dict(row)
 
 
 def _overlap(connection: Connection, session: str, turn: Turn, digests: list[str]) -> int:
@@ -294,7 +315,7 @@ def _conversation(
     }
     if turn.conversation_id is not None:
         row["id"] = derived_key("conversation", session["id"], turn.conversation_id)
-        insert_ignore(connection, t.conversation, [row])
+        insert_missing(connection, t.conversation, [row])
         return row["id"], turn.conversation_id
     latest = (
         connection.execute(

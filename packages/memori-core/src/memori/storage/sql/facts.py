@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,15 +11,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, case, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, func, or_, select, update
 
 from ...embedding.base import Space
 from ...errors import RevisionConflictError
-from ...keys import derived_key, new_key
-from ...model import ACTIVE, Attribution, Fact, FactStatus, Kind, Triple
-from ..base import Codec, Delta, EntityState, FactChanges, IndexRow, NewFact
+from ...keys import derived_key
+from ...model import ACTIVE, Attribution, Fact, FactStatus, Kind
+from ..base import Codec, Delta, EntityState, FactChanges, IndexRow, Retirement
+from . import fulltext, graph
 from . import schema as t
-from .dialects import insert_ignore
+from .dialects import insert_missing
 from .values import (
     entity_key,
     fact_values,
@@ -53,8 +55,10 @@ def apply(
     """Change the entity's facts under its lock and return those added. Runs inside the caller's write transaction."""
     key = entity_key(attribution)
     row = connection.execute(
-        select(t.entity.c.revision, t.entity.c.generation).where(t.entity.c.id == key).with_for_update()
-    ).one()
+        select(t.entity.c.revision, t.entity.c.generation).where(t.entity.c.id == key).with_for_update(key_share=True)
+    ).first()
+    if row is None:
+        raise RevisionConflictError(f"{attribution.entity_id!r} was erased meanwhile; read its facts again.")
     # An entity that was not there yet (generation "") has just been made by this very call, or by a rival.
     found = EntityState(row.revision, row.generation if expected is None or expected.generation else "")
     if expected is not None and found != expected:
@@ -67,26 +71,56 @@ def apply(
         values["active_space"] = _ensure_space(connection, changes.space)
     connection.execute(update(t.entity).where(t.entity.c.id == key).values(**values))
     added = _add(connection, attribution, changes, codec, revision=revision, moment=moment)
-    for retirement in changes.retire:
-        connection.execute(
-            update(t.fact)
-            .where(t.fact.c.entity_id == key, t.fact.c.id == retirement.fact_id)
-            .values(
-                status=retirement.status,
-                superseded_by=retirement.superseded_by,
-                valid_to=func.coalesce(optional_micros(retirement.valid_to), t.fact.c.valid_to),
-                retired_at=moment,
-                revision=revision,
-            )
-        )
-    for fact_id, message_key in changes.mentions:
-        connection.execute(
-            update(t.fact)
-            .where(t.fact.c.entity_id == key, t.fact.c.id == fact_id)
-            .values(mentions=t.fact.c.mentions + 1, revision=revision)
-        )
-        _mention(connection, key, [(fact_id, message_key)])
+    _retire(connection, key, changes.retire, revision=revision, moment=moment)
+    _count_mentions(connection, key, changes.mentions, revision=revision)
     return added
+
+
+def _retire(
+    connection: Connection, entity: str, retirements: Sequence[Retirement], *, revision: int, moment: int
+) -> None:
+    if not retirements:
+        return
+    f = t.fact
+    statement = (
+        update(f)
+        .where(f.c.entity_id == entity, f.c.id == bindparam("retired_id"))
+        .values(
+            status=bindparam("new_status"),
+            superseded_by=bindparam("successor"),
+            valid_to=func.coalesce(bindparam("until", type_=BigInteger), f.c.valid_to),
+            retired_at=moment,
+            revision=revision,
+        )
+    )
+    rows = [
+        {
+            "retired_id": one.fact_id,
+            "new_status": one.status,
+            "successor": one.superseded_by,
+            "until": optional_micros(one.valid_to),
+        }
+        for one in retirements
+    ]
+    connection.execute(statement, rows)
+    fulltext.remove(connection, entity, [one.fact_id for one in retirements])
+
+
+def _count_mentions(
+    connection: Connection, entity: str, mentions: Sequence[tuple[str, str | None]], *, revision: int
+) -> None:
+    f = t.fact
+    by_count: dict[int, list[str]] = {}
+    for fact_id, times in Counter(fact_id for fact_id, _ in mentions).items():
+        by_count.setdefault(times, []).append(fact_id)
+    for times, ids in by_count.items():
+        for start in range(0, len(ids), _BATCH):
+            connection.execute(
+                update(f)
+                .where(f.c.entity_id == entity, f.c.id.in_(ids[start : start + _BATCH]))
+                .values(mentions=f.c.mentions + times, revision=revision)
+            )
+    _mention(connection, entity, mentions)
 
 
 def _add(
@@ -114,24 +148,25 @@ def _add(
     connection.execute(t.fact.insert(), rows)
     _mention(connection, key, [(new.fact.id, new.fact.message_key) for new in changes.add])
     _embed(connection, key, changes)
-    for new in changes.add:
-        _connect(connection, key, new, codec)
+    graph.connect(connection, key, changes.add, codec)
+    fulltext.add(connection, key, changes.add, codec)
     created = optional_time(moment)
     return tuple(replace(new.fact, created_at=created, revision=revision) for new in changes.add)
 
 
 def _mention(connection: Connection, entity: str, mentions: Sequence[tuple[str, str | None]]) -> None:
-    insert_ignore(
-        connection,
-        t.mention,
-        [{"fact_id": fact, "message_id": message, "entity_id": entity} for fact, message in mentions if message],
-    )
+    rows = {
+        (fact, message): {"fact_id": fact, "message_id": message, "entity_id": entity}
+        for fact, message in mentions
+        if message
+    }
+    insert_missing(connection, t.mention, list(rows.values()))
 
 
 def _ensure_space(connection: Connection, space: Space) -> str:
     key = derived_key("space", space.key)
     row = {"id": key, "embedder": space.embedder, "model": space.model, "dimension": space.dimension}
-    insert_ignore(connection, t.space, [row])
+    insert_missing(connection, t.space, [row])
     return key
 
 
@@ -154,28 +189,6 @@ def _embed(connection: Connection, entity: str, changes: FactChanges) -> None:
     ]
     if rows:
         connection.execute(t.embedding.insert(), rows)
-
-
-def _connect(connection: Connection, entity: str, new: NewFact, codec: Codec) -> None:
-    for triple in new.triples:
-        subject = _node(connection, entity, triple.subject, triple.subject_type, codec)
-        target = _node(connection, entity, triple.object, triple.object_type, codec)
-        predicate = derived_key("predicate", entity, triple.predicate.casefold())
-        insert_ignore(
-            connection,
-            t.predicate,
-            [{"id": predicate, "entity_id": entity, "name": codec.encode(triple.predicate)}],
-        )
-        edge = {"id": new_key(), "entity_id": entity, "fact_id": new.fact.id}
-        connection.execute(
-            t.triple.insert(), {**edge, "subject_id": subject, "predicate_id": predicate, "object_id": target}
-        )
-
-
-def _node(connection: Connection, entity: str, name: str, kind: str, codec: Codec) -> str:
-    key = derived_key("node", entity, name.casefold(), kind)
-    insert_ignore(connection, t.node, [{"id": key, "entity_id": entity, "name": codec.encode(name), "type": kind[:64]}])
-    return key
 
 
 def changes_since(connection: Connection, attribution: Attribution, space: Space, revision: int, codec: Codec) -> Delta:
@@ -247,7 +260,7 @@ def select_facts(
         select(f, s.c.external_id.label("session"))
         .outerjoin(s, s.c.id == f.c.session_id)
         .where(f.c.entity_id == entity_key(attribution))
-        .order_by(f.c.created_at.desc(), f.c.position.desc(), f.c.id.desc())
+        .order_by(f.c.created_at.desc(), func.coalesce(f.c.position, -1).desc(), f.c.id.desc())
     )
     if as_of is not None:
         moment = to_micros(as_of)
@@ -274,7 +287,8 @@ def select_facts(
     found: list[tuple[str, Fact]] = []
     for one in _batched(query, (f.c.id, ids), (f.c.slot, slots), (f.c.fingerprint, fingerprints)):
         found.extend((row["fingerprint"], to_fact(row, codec)) for row in connection.execute(one).mappings())
-    return found
+    # MySQL takes a slot for the same with a space at its end.
+    return found if slots is None else [(key, fact) for key, fact in found if fact.slot in slots]
 
 
 def _batched(query: Any, *filters: tuple[Any, Collection[str] | None]) -> Iterator[Any]:
@@ -288,64 +302,14 @@ def _batched(query: Any, *filters: tuple[Any, Collection[str] | None]) -> Iterat
     yield query
 
 
-def search(
-    connection: Connection, attribution: Attribution, terms: Sequence[str], *, limit: int
-) -> list[tuple[str, str]]:
-    """Portable search: facts that hold any term, those with most terms first."""
-    wanted = list(dict.fromkeys(term for term in terms if term))[:32]
-    if not wanted:
-        return []
-    f = t.fact
-    holds = [f.c.search_text.like(f"% {_escape(term)} %", escape="\\") for term in wanted]
-    matched = sum((case((one, 1), else_=0) for one in holds[1:]), case((holds[0], 1), else_=0))
-    query = (
-        select(f.c.id, f.c.search_text)
-        .where(f.c.entity_id == entity_key(attribution), f.c.status == "active", or_(*holds))
-        .order_by(matched.desc(), f.c.created_at.desc())
-        .limit(limit)
-    )
-    return [(row.id, row.search_text.strip()) for row in connection.execute(query)]
-
-
-def _escape(term: str) -> str:
-    return term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def triples(connection: Connection, attribution: Attribution, codec: Codec, *, limit: int) -> list[tuple[str, Triple]]:
-    """Triples of active facts."""
-    g, p = t.triple, t.predicate
-    subject, target = t.node.alias("subject"), t.node.alias("target")
-    query = (
-        select(g.c.fact_id, subject.c.name, subject.c.type, p.c.name, target.c.name, target.c.type)
-        .select_from(
-            g.join(t.fact, t.fact.c.id == g.c.fact_id)
-            .join(subject, subject.c.id == g.c.subject_id)
-            .join(p, p.c.id == g.c.predicate_id)
-            .join(target, target.c.id == g.c.object_id)
-        )
-        .where(g.c.entity_id == entity_key(attribution), t.fact.c.status == "active")
-        .order_by(g.c.id)
-        .limit(limit)
-    )
-    return [
-        (
-            fact_id,
-            Triple(
-                codec.decode(subject_name), codec.decode(name), codec.decode(target_name), subject_type, target_type
-            ),
-        )
-        for fact_id, subject_name, subject_type, name, target_name, target_type in connection.execute(query)
-    ]
-
-
 def erase(connection: Connection, attribution: Attribution) -> dict[str, int]:
     """Delete every row about the entity, children first. The process stays: it belongs to other entities too."""
     key = entity_key(attribution)
-    connection.execute(select(t.entity.c.id).where(t.entity.c.id == key).with_for_update())
+    connection.execute(select(t.entity.c.id).where(t.entity.c.id == key).with_for_update(key_share=True))
     gone = {}
     owned = (
-        t.triple, t.predicate, t.node, t.embedding, t.mention, t.process_attribute, t.item, t.job, t.fact, t.message,
-        t.conversation, t.session,
+        t.triple, t.predicate, t.node, t.search, t.embedding, t.mention, t.process_attribute, t.item, t.job, t.fact,
+        t.message, t.conversation, t.session,
     )  # fmt: skip
     for table in owned:
         gone[table.name] = connection.execute(table.delete().where(table.c.entity_id == key)).rowcount

@@ -157,7 +157,7 @@ def _alive(attribution: Attribution, now: datetime) -> Any:
 def _item(row: RowMapping, codec: Codec) -> Item:
     return Item(
         namespace=tuple(json.loads(codec.decode(row["namespace"]))),
-        key=codec.decode(row["item_key"] or ""),
+        key=codec.decode(row["item_key"]),
         value=json.loads(codec.decode(row["content"])),
         created_at=from_micros(row["created_at"]),
         updated_at=from_micros(row["updated_at"]),

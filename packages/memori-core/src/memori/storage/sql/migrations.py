@@ -1,31 +1,57 @@
-"""Bring the tables to the version this code knows: forward only, one after the other, under the write lock."""
+"""Bring the tables to the version this code knows: forward only, one after the other, one process at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import Connection, Dialect, func, inspect, select
+from sqlalchemy.engine import Inspector
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from ...errors import SchemaError
 from ..base import Migrate
+from . import fulltext, locks
+from .dialects import Traits, insert_missing, traits_of
 from .engine import Database
-from .schema import metadata, schema_version
+from .schema import metadata, schema_version, search
 from .values import to_micros
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step. `apply` runs inside the transaction that records `version`."""
+    """One step: a generator of what is still to be done of it.
+
+    Some databases commit each statement that changes a schema, so a step may be interrupted anywhere and is begun
+    again: it looks at what is there before each statement.
+    """
 
     version: int
     title: str
-    apply: Callable[[Connection], None]
+    statements: Callable[[Inspector, Traits], Iterator[ExecutableDDLElement]]
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, "create the tables", metadata.create_all),)
+def _create_tables(inspector: Inspector, traits: Traits) -> Iterator[ExecutableDDLElement]:
+    for one in metadata.sorted_tables:
+        if one is schema_version:
+            continue
+        present: set[str] = set()
+        if inspector.has_table(one.name):
+            present = {str(index["name"]) for index in inspector.get_indexes(one.name)}
+        else:
+            yield CreateTable(one)
+        for index in sorted(one.indexes, key=lambda index: str(index.name)):
+            if index.name not in present:
+                yield CreateIndex(index)
+        if one is search:
+            yield from fulltext.structure(traits.full_text, indexes=present)
+
+
+MIGRATIONS: tuple[Migration, ...] = (Migration(1, "create the tables", _create_tables),)
 NEWEST = MIGRATIONS[-1].version
+BEGUN = 0
+"""The version of a database whose first migration was interrupted."""
 
 
 def build(database: Database, migrate: Migrate) -> None:
@@ -33,31 +59,96 @@ def build(database: Database, migrate: Migrate) -> None:
     if migrate == "off":
         return
     with database.read() as connection:
-        version = _version(connection)
-    _refuse_newer(version, database.display)
-    if version == NEWEST:
+        version = _version(connection, database.display)
+    if version == NEWEST and migrate == "auto":
         return
     if migrate == "check":
+        _check(database, version)
+        return
+    database.run(lambda connection: _migrate(database, connection))
+
+
+def _migrate(database: Database, connection: Connection) -> None:
+    with locks.alone(database, connection):
+        version = _version(connection, database.display)
+        if version == NEWEST:
+            return
+        if not inspect(connection).has_table(schema_version.name):
+            connection.execute(CreateTable(schema_version))
+        _record(connection, BEGUN)
+        for step in _after(version):
+            for statement in step.statements(inspect(connection), traits_of(connection)):
+                connection.execute(statement)
+            _record(connection, step.version)
+        connection.execute(schema_version.delete().where(schema_version.c.version == BEGUN))
+
+
+def plan(database: Database) -> str:
+    """What `build` would run, as SQL; an empty text when there is nothing to do. Changes nothing."""
+    with database.read() as connection:
+        version = _version(connection, database.display)
+        dialect, traits, inspector = connection.dialect, traits_of(connection), inspect(connection)
+        lines = []
+        if version is None:
+            lines += [
+                "-- version 0: remember which migrations were applied",
+                _sql(CreateTable(schema_version), dialect),
+            ]
+        for step in _after(version):
+            lines.append(f"-- version {step.version}: {step.title}")
+            lines += [_sql(statement, dialect) for statement in step.statements(inspector, traits)]
+            row = schema_version.insert().values(version=step.version, applied_at=to_micros(datetime.now(UTC)))
+            lines.append(f"{row.compile(dialect=dialect, compile_kwargs={'literal_binds': True})};")
+    return "\n".join(lines)
+
+
+def _sql(statement: ExecutableDDLElement, dialect: Dialect) -> str:
+    written = "\n".join(line.rstrip() for line in str(statement.compile(dialect=dialect)).strip().splitlines())
+    return written.replace("\t", "    ") + ";"
+
+
+def _after(version: int | None) -> list[Migration]:
+    return [step for step in MIGRATIONS if step.version > (version or BEGUN)]
+
+
+def _record(connection: Connection, version: int) -> None:
+    row = {"version": version, "applied_at": to_micros(datetime.now(UTC))}
+    insert_missing(connection, schema_version, [row])
+
+
+def _version(connection: Connection, display: str) -> int | None:
+    """The newest migration applied, None where there is none. Refuses what a newer Memori or something else made."""
+    inspector = inspect(connection)
+    if inspector.has_table(schema_version.name):
+        columns = {one["name"] for one in inspector.get_columns(schema_version.name)}
+        if not columns >= set(schema_version.columns.keys()):
+            raise _foreign(display, [schema_version.name])
+        version = connection.execute(select(func.max(schema_version.c.version))).scalar()
+        if version is not None:
+            _refuse_newer(version, display)
+            return int(version)
+    tables = (one.name for one in metadata.sorted_tables if one is not schema_version)
+    if present := [name for name in tables if inspector.has_table(name)]:
+        raise _foreign(display, present)
+    return None
+
+
+def _check(database: Database, version: int | None) -> None:
+    if version != NEWEST:
         raise SchemaError(
-            f"{database.display}: the tables are at version {version} and this Memori needs {NEWEST}. "
-            "Run memori.config.storage.build() with migrate='auto' once."
+            f"{database.display}: the tables are at version {version or 0} and this Memori needs {NEWEST}. "
+            "See what is to be done with `memori migrate --plan`, do it with `memori migrate`."
         )
-    with database.write() as connection:
-        version = _version(connection)
-        _refuse_newer(version, database.display)
-        _refuse_foreign(connection, version, database.display)
-        for step in MIGRATIONS:
-            if step.version > version:
-                step.apply(connection)
-                connection.execute(
-                    schema_version.insert().values(version=step.version, applied_at=to_micros(datetime.now(UTC)))
+    with database.read() as connection:
+        inspector = inspect(connection)
+        for one in metadata.sorted_tables:
+            columns = {c["name"] for c in inspector.get_columns(one.name)} if inspector.has_table(one.name) else set()
+            if missing := set(one.columns.keys()) - columns:
+                what = f"table {one.name}" if not columns else f"{one.name}: column {', '.join(sorted(missing))}"
+                raise SchemaError(
+                    f"{database.display}: the tables call themselves version {version}, but there is no {what}. "
+                    "Restore them from a backup, or open an empty database."
                 )
-
-
-def _version(connection: Connection) -> int:
-    if not inspect(connection).has_table(schema_version.name):
-        return 0
-    return connection.execute(select(func.max(schema_version.c.version))).scalar() or 0
 
 
 def _refuse_newer(version: int, display: str) -> None:
@@ -68,13 +159,9 @@ def _refuse_newer(version: int, display: str) -> None:
         )
 
 
-def _refuse_foreign(connection: Connection, version: int, display: str) -> None:
-    """A table of ours without a version row was made by something else: writing into it would mix two schemas."""
-    if version:
-        return
-    present = set(inspect(connection).get_table_names()) & (set(metadata.tables) - {schema_version.name})
-    if present:
-        raise SchemaError(
-            f"{display}: tables named like Memori's exist but were not made by this Memori: "
-            f"{', '.join(sorted(present))}. Use another database or schema, or rename them."
-        )
+def _foreign(display: str, present: list[str]) -> SchemaError:
+    """Writing into tables that something else made would mix two schemas."""
+    return SchemaError(
+        f"{display}: tables named like Memori's exist but were not made by this Memori: "
+        f"{', '.join(sorted(present))}. Use another database or schema, or rename them."
+    )

@@ -14,10 +14,13 @@ from ...model import Attribution, JobState, QueueStatus
 from ..base import Codec, Job
 from . import schema as t
 from .conversations import in_scope
+from .dialects import traits_of
 from .values import entity_key, optional_micros, to_micros, to_stored_message
 
 _OPEN = ("pending", "running")
 CONTEXT_MESSAGES = 10
+_SPARE = 8
+"""So many times more jobs are looked at than wanted, for other workers hold some of them."""
 
 
 def _due(now: datetime) -> ColumnElement[bool]:
@@ -34,37 +37,54 @@ def any_due(connection: Connection, *, now: datetime) -> bool:
 
 
 def lease(connection: Connection, codec: Codec, *, limit: int, seconds: float, now: datetime) -> list[Job]:
-    """Take due jobs. Locked rows are skipped where the database can, and the update checks again where it cannot."""
-    # No ORDER BY over a join here: the lock must touch jobs only.
-    rows = (
-        connection.execute(
-            select(t.job)
-            .where(_due(now))
-            .order_by(t.job.c.created_at, t.job.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        .mappings()
-        .all()
+    """Take due jobs. Locked rows are skipped where the database can, and the update checks again where it cannot.
+
+    What is due is read first and locked by key: no database then locks more than it returns, or refuses to lock what
+    it sorts.
+    """
+    j = t.job
+    due = select(j.c.id).where(_due(now)).order_by(j.c.created_at, j.c.id).limit(limit * _SPARE)
+    candidates = connection.execute(due).scalars().all()
+    if not candidates:
+        return []
+    lock = (
+        select(j.c.id)
+        .where(j.c.id.in_(candidates), _due(now))
+        .with_for_update(skip_locked=traits_of(connection).skip_locked)
     )
-    return [job for row in rows if (job := _take(connection, row, codec, until=to_micros(now) + int(seconds * 1e6)))]
-
-
-def _take(connection: Connection, row: RowMapping, codec: Codec, *, until: int) -> Job | None:
+    free = set(connection.execute(lock).scalars())
+    taken = [key for key in candidates if key in free][:limit]
     token = new_key()
-    taken = connection.execute(
-        update(t.job)
-        .where(t.job.c.id == row["id"], t.job.c.state == row["state"], t.job.c.attempts == row["attempts"])
-        .values(state="running", attempts=row["attempts"] + 1, lease_token=token, lease_until=until)
+    connection.execute(
+        update(j)
+        .where(j.c.id.in_(taken), _due(now))
+        .values(
+            state="running",
+            attempts=j.c.attempts + 1,
+            lease_token=token,
+            lease_until=to_micros(now) + int(seconds * 1e6),
+        )
     )
-    if taken.rowcount == 0:
-        return None
-    m, s, e, p = t.message, t.session, t.entity, t.process
-    owner = connection.execute(
-        select(e.c.namespace, e.c.external_id.label("entity"), p.c.external_id.label("process"), s.c.external_id)
-        .select_from(s.join(e, e.c.id == s.c.entity_id).outerjoin(p, p.c.id == s.c.process_id))
-        .where(s.c.id == row["session_id"])
-    ).one()
+    e, p, s = t.entity, t.process, t.session
+    mine = (
+        select(
+            j,
+            e.c.namespace,
+            e.c.external_id.label("entity"),
+            p.c.external_id.label("process"),
+            s.c.external_id.label("session"),
+        )
+        .select_from(
+            j.join(s, s.c.id == j.c.session_id).join(e, e.c.id == s.c.entity_id).outerjoin(p, p.c.id == s.c.process_id)
+        )
+        .where(j.c.id.in_(taken), j.c.lease_token == token)
+        .order_by(j.c.created_at, j.c.id)
+    )
+    return [_job(connection, row, codec) for row in connection.execute(mine).mappings().all()]
+
+
+def _job(connection: Connection, row: RowMapping, codec: Codec) -> Job:
+    m = t.message
     found = connection.execute(
         select(m)
         .where(m.c.session_id == row["session_id"], m.c.entity_id == row["entity_id"])
@@ -72,12 +92,12 @@ def _take(connection: Connection, row: RowMapping, codec: Codec, *, until: int) 
         .order_by(m.c.position.desc())
         .limit(row["last_position"] - row["first_position"] + 1 + CONTEXT_MESSAGES)
     ).mappings()
-    stored = [to_stored_message({**one, "session": owner.external_id}, codec) for one in reversed(found.all())]
+    stored = [to_stored_message({**one, "session": row["session"]}, codec) for one in reversed(found.all())]
     return Job(
         id=row["id"],
-        token=token,
-        attempt=row["attempts"] + 1,
-        attribution=Attribution(owner.entity, owner.process, owner.external_id, owner.namespace),
+        token=row["lease_token"],
+        attempt=row["attempts"],
+        attribution=Attribution(row["entity"], row["process"], row["session"], row["namespace"]),
         messages=tuple(one for one in stored if one.position >= row["first_position"]),
         context=tuple(one for one in stored if one.position < row["first_position"]),
     )

@@ -1,16 +1,21 @@
-"""The tables, as one SQLAlchemy MetaData. Migrations lead here; `build` checks that they did.
+"""The tables, as one SQLAlchemy MetaData. Migrations lead here.
 
 Ids are 32 hexadecimal digits chosen by Memori, never by the database: no dialect needs RETURNING, and a row's id is
-never mistaken for a user's. Times are integers, microseconds since 1970 in UTC. JSON is kept as text.
+never mistaken for a user's. They are derived from the ids an application uses, so no unique constraint over those is
+needed, which some databases would fold (case, accents, a space at the end) or find too long. Times are integers,
+microseconds since 1970 in UTC. JSON is kept as text. Names have at most 30 characters, for Oracle's sake.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
     Float,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -19,9 +24,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
 
@@ -29,45 +36,73 @@ KEY = String(32)
 EXTERNAL_ID = String(255)
 LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 BLOB = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+TOKENS = LONG_TEXT.with_variant(postgresql.TSVECTOR(), "postgresql")
+
+# Ids that differ in case or accents are different tenants.
+_MYSQL = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}
+_OPTIONS: dict[str, Any] = {f"{name}_{key}": value for name in ("mysql", "mariadb") for key, value in _MYSQL.items()}
+
+
+class MaybeEmpty(TypeDecorator[str]):
+    """Text that may be empty but is never missing. Oracle stores an empty text as NULL, so the column admits NULL."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, stored_as: TypeEngine[str]) -> None:
+        super().__init__()
+        self.stored_as = stored_as
+
+    def load_dialect_impl(self, dialect: Any) -> Any:
+        """The type it is stored as."""
+        return dialect.type_descriptor(self.stored_as.dialect_impl(dialect))
+
+    def process_result_value(self, value: str | None, dialect: Any) -> str:
+        """Read NULL as the empty text it was."""
+        return value or ""
+
+
+EMPTY_TEXT = MaybeEmpty(LONG_TEXT)
+EMPTY_ID = MaybeEmpty(EXTERNAL_ID)
+
+
+def _table(name: str, *columns: Any) -> Table:
+    return Table(name, metadata, *columns, **_OPTIONS)
 
 
 def _key(name: str, target: str, *, nullable: bool = False, primary_key: bool = False) -> Column[str]:
     return Column(name, KEY, ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=nullable, primary_key=primary_key)
 
 
-schema_version = Table(
+schema_version = _table(
     "memori_schema_version",
-    metadata,
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("applied_at", BigInteger, nullable=False),
 )
 
-entity = Table(
+entity = _table(
     "memori_entity",
-    metadata,
     Column("id", KEY, primary_key=True),
-    Column("namespace", EXTERNAL_ID, nullable=False),
+    Column("namespace", EMPTY_ID),
     Column("external_id", EXTERNAL_ID, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("generation", KEY, nullable=False),
     Column("active_space", KEY),
     Column("created_at", BigInteger, nullable=False),
-    UniqueConstraint("namespace", "external_id", name="uq_memori_entity"),
+    Index("ix_memori_entity_external", "external_id"),
 )
 
-process = Table(
+process = _table(
     "memori_process",
-    metadata,
     Column("id", KEY, primary_key=True),
-    Column("namespace", EXTERNAL_ID, nullable=False),
+    Column("namespace", EMPTY_ID),
     Column("external_id", EXTERNAL_ID, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    UniqueConstraint("namespace", "external_id", name="uq_memori_process"),
+    Index("ix_memori_process_external", "external_id"),
 )
 
-session = Table(
+session = _table(
     "memori_session",
-    metadata,
     Column("id", KEY, primary_key=True),
     _key("entity_id", "memori_entity"),
     _key("process_id", "memori_process", nullable=True),
@@ -82,9 +117,8 @@ session = Table(
     Index("ix_memori_session_digest", "entity_id", "last_digest"),
 )
 
-conversation = Table(
+conversation = _table(
     "memori_conversation",
-    metadata,
     Column("id", KEY, primary_key=True),
     _key("entity_id", "memori_entity"),
     _key("session_id", "memori_session"),
@@ -93,12 +127,11 @@ conversation = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
     Index("ix_memori_conversation_recent", "entity_id", "last_at"),
-    Index("ix_memori_conversation_session", "session_id", "last_at"),
+    Index("ix_memori_conversation_latest", "session_id", "last_at"),
 )
 
-message = Table(
+message = _table(
     "memori_conversation_message",
-    metadata,
     Column("id", KEY, primary_key=True),
     _key("entity_id", "memori_entity"),
     _key("session_id", "memori_session"),
@@ -106,7 +139,7 @@ message = Table(
     Column("position", Integer, nullable=False),
     Column("role", String(16), nullable=False),
     Column("name", LONG_TEXT),
-    Column("content", LONG_TEXT, nullable=False),
+    Column("content", EMPTY_TEXT),
     Column("native_id", EXTERNAL_ID),
     Column("digest", String(64), nullable=False),
     Column("tools", LONG_TEXT),
@@ -122,9 +155,8 @@ message = Table(
     Index("ix_memori_message_conversation", "conversation_id", "position"),
 )
 
-fact = Table(
+fact = _table(
     "memori_entity_fact",
-    metadata,
     Column("id", KEY, primary_key=True),
     _key("entity_id", "memori_entity"),
     _key("process_id", "memori_process", nullable=True),
@@ -133,7 +165,7 @@ fact = Table(
     Column("message_id", KEY),
     Column("kind", String(16), nullable=False),
     Column("status", String(16), nullable=False),
-    Column("content", LONG_TEXT, nullable=False),
+    Column("content", EMPTY_TEXT),
     Column("search_text", LONG_TEXT, nullable=False),
     Column("fingerprint", String(64), nullable=False),
     Column("slot", String(255)),
@@ -142,7 +174,7 @@ fact = Table(
     Column("importance", Float, nullable=False),
     Column("mentions", Integer, nullable=False),
     Column("tier", String(8), nullable=False),
-    Column("extractor", String(64), nullable=False),
+    Column("extractor", MaybeEmpty(String(64))),
     Column("said_at", BigInteger),
     Column("valid_from", BigInteger),
     Column("valid_to", BigInteger),
@@ -157,27 +189,35 @@ fact = Table(
     Index("ix_memori_fact_slot", "entity_id", "slot"),
 )
 
-mention = Table(
+mention = _table(
     "memori_entity_fact_mention",
-    metadata,
     _key("fact_id", "memori_entity_fact", primary_key=True),
     Column("message_id", KEY, primary_key=True),
     _key("entity_id", "memori_entity"),
     Index("ix_memori_mention_entity", "entity_id"),
 )
 
-space = Table(
+search = _table(
+    "memori_fact_search",
+    # Newer facts have greater numbers; SQLite's full text knows its rows by them.
+    Column("ordinal", BigInteger().with_variant(Integer(), "sqlite"), Identity(), primary_key=True),
+    _key("fact_id", "memori_entity_fact"),
+    _key("entity_id", "memori_entity"),
+    Column("tokens", TOKENS, nullable=False),
+    UniqueConstraint("fact_id", name="uq_memori_search_fact"),
+    Index("ix_memori_search_entity", "entity_id"),
+)
+
+space = _table(
     "memori_embedding_space",
-    metadata,
     Column("id", KEY, primary_key=True),
     Column("embedder", EXTERNAL_ID, nullable=False),
-    Column("model", EXTERNAL_ID, nullable=False),
+    Column("model", EMPTY_ID),
     Column("dimension", Integer, nullable=False),
 )
 
-embedding = Table(
+embedding = _table(
     "memori_fact_embedding",
-    metadata,
     _key("fact_id", "memori_entity_fact", primary_key=True),
     Column("space_id", KEY, ForeignKey("memori_embedding_space.id"), primary_key=True),
     Column("passage", Integer, primary_key=True, autoincrement=False),
@@ -187,41 +227,37 @@ embedding = Table(
     Index("ix_memori_embedding_entity", "entity_id", "space_id"),
 )
 
-process_attribute = Table(
+process_attribute = _table(
     "memori_process_attribute",
-    metadata,
     Column("id", KEY, primary_key=True),
     _key("process_id", "memori_process"),
     _key("entity_id", "memori_entity", nullable=True),
-    Column("content", LONG_TEXT, nullable=False),
+    Column("content", EMPTY_TEXT),
     Column("fingerprint", String(64), nullable=False),
     Column("mentions", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index("ix_memori_process_attribute", "process_id", "fingerprint"),
 )
 
-node = Table(
+node = _table(
     "memori_node",
-    metadata,
     Column("id", KEY, primary_key=True),
     _key("entity_id", "memori_entity"),
-    Column("name", LONG_TEXT, nullable=False),
-    Column("type", String(64), nullable=False),
+    Column("name", EMPTY_TEXT),
+    Column("type", MaybeEmpty(String(64))),
     Index("ix_memori_node_entity", "entity_id"),
 )
 
-predicate = Table(
+predicate = _table(
     "memori_predicate",
-    metadata,
     Column("id", KEY, primary_key=True),
     _key("entity_id", "memori_entity"),
-    Column("name", LONG_TEXT, nullable=False),
+    Column("name", EMPTY_TEXT),
     Index("ix_memori_predicate_entity", "entity_id"),
 )
 
-triple = Table(
+triple = _table(
     "memori_knowledge_graph",
-    metadata,
     Column("id", KEY, primary_key=True),
     _key("entity_id", "memori_entity"),
     _key("fact_id", "memori_entity_fact"),
@@ -232,9 +268,8 @@ triple = Table(
     Index("ix_memori_graph_fact", "fact_id"),
 )
 
-job = Table(
+job = _table(
     "memori_augmentation_job",
-    metadata,
     Column("id", KEY, primary_key=True),
     _key("entity_id", "memori_entity"),
     _key("session_id", "memori_session"),
@@ -252,14 +287,13 @@ job = Table(
     Index("ix_memori_job_entity", "entity_id", "state"),
 )
 
-item = Table(
+item = _table(
     "memori_item",
-    metadata,
     Column("id", KEY, primary_key=True),
     _key("entity_id", "memori_entity"),
     Column("namespace", LONG_TEXT, nullable=False),
-    Column("item_key", LONG_TEXT, nullable=False),
-    Column("content", LONG_TEXT, nullable=False),
+    Column("item_key", EMPTY_TEXT),
+    Column("content", EMPTY_TEXT),
     Column("space_id", KEY),
     Column("vectors", BLOB),
     Column("created_at", BigInteger, nullable=False),

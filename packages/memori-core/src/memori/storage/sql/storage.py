@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -42,13 +42,15 @@ from ..base import (
     StorageOptions,
     Turn,
 )
-from . import conversations, facts, items, migrations, outbox, transcripts
+from . import conversations, facts, fulltext, graph, items, migrations, outbox, transcripts
 from .engine import Database
-from .values import to_micros
+from .values import entity_key, to_micros
+
+T = TypeVar("T")
 
 
 class SQLStorage(Storage):
-    """Any database SQLAlchemy can open; tested on SQLite."""
+    """Any database SQLAlchemy can open; tested on SQLite, PostgreSQL and MariaDB."""
 
     def __init__(self, connection: Any, options: StorageOptions) -> None:
         super().__init__(connection, options)
@@ -72,6 +74,10 @@ class SQLStorage(Storage):
             migrations.build(self._database, self.options.migrate)
             self._built = True
 
+    def plan(self) -> str:
+        """What `build` would run, as SQL; an empty text when there is nothing to do."""
+        return migrations.plan(self._database)
+
     def close(self) -> None:
         """Close the pool, if it was opened here."""
         self._database.close()
@@ -88,17 +94,17 @@ class SQLStorage(Storage):
         with self._database.read() as connection:
             yield connection
 
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
+    def _write(self, operation: Callable[[Connection], T]) -> T:
+        """Run a transaction. It is run again as a whole where the database asks for it, so it only writes to that."""
         if not self._built:
             self.build()
-        with self._database.write() as connection:
-            yield connection
+        return self._database.run(operation)
 
     def append(self, attribution: Attribution, turn: Turn) -> Receipt:
         """Store the new messages of a turn and their job."""
-        with self._write() as connection:
-            return conversations.append(connection, attribution, turn, self.options, self._codec)
+        return self._write(
+            lambda connection: conversations.append(connection, attribution, turn, self.options, self._codec)
+        )
 
     def messages(
         self,
@@ -124,25 +130,27 @@ class SQLStorage(Storage):
         with self._read() as connection:
             if not outbox.any_due(connection, now=now):
                 return []
-        with self._write() as connection:
-            return outbox.lease(connection, self._codec, limit=limit, seconds=seconds, now=now)
+        return self._write(
+            lambda connection: outbox.lease(connection, self._codec, limit=limit, seconds=seconds, now=now)
+        )
 
     def extend(self, job: Job, *, seconds: float, now: datetime) -> bool:
         """Prolong a lease."""
-        with self._write() as connection:
-            return outbox.extend(connection, job, seconds=seconds, now=now)
+        return self._write(lambda connection: outbox.extend(connection, job, seconds=seconds, now=now))
 
     def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
         """Apply the changes and mark the job done."""
-        with self._write() as connection:
+
+        def finish(connection: Connection) -> tuple[Fact, ...]:
             if not outbox.finish(connection, job, now=now):
                 return ()
             return facts.apply(connection, job.attribution, changes, self._codec, expected=expected, now=now)
 
+        return self._write(finish)
+
     def fail(self, job: Job, error: str, *, retry_at: datetime | None, now: datetime) -> bool:
         """Give a job back, or bury it."""
-        with self._write() as connection:
-            return outbox.fail(connection, job, error, retry_at=retry_at, now=now)
+        return self._write(lambda connection: outbox.fail(connection, job, error, retry_at=retry_at, now=now))
 
     def open_jobs(self, attribution: Attribution | None) -> list[str]:
         """Ids of jobs not yet final."""
@@ -161,8 +169,7 @@ class SQLStorage(Storage):
 
     def retry(self, attribution: Attribution | None, *, now: datetime) -> int:
         """Make dead jobs pending again."""
-        with self._write() as connection:
-            return outbox.retry(connection, attribution, now=now)
+        return self._write(lambda connection: outbox.retry(connection, attribution, now=now))
 
     def state(self, attribution: Attribution) -> EntityState:
         """The entity's revision and generation."""
@@ -204,13 +211,14 @@ class SQLStorage(Storage):
     def search(self, attribution: Attribution, terms: Sequence[str], *, limit: int) -> list[tuple[str, str]]:
         """Facts that hold any of the terms."""
         with self._read() as connection:
-            return facts.search(connection, attribution, terms, limit=limit)
+            return fulltext.search(connection, entity_key(attribution), terms, self._codec, limit=limit)
 
     def apply(
         self, attribution: Attribution, changes: FactChanges, *, expected: EntityState | None, now: datetime
     ) -> EntityState:
         """Change facts by hand."""
-        with self._write() as connection:
+
+        def change(connection: Connection) -> EntityState:
             wanted = {retirement.fact_id for retirement in changes.retire}
             known = facts.select_facts(connection, attribution, self._codec, ids=wanted, statuses=()) if wanted else []
             if missing := wanted - {fact.id for _, fact in known}:
@@ -219,15 +227,16 @@ class SQLStorage(Storage):
             facts.apply(connection, attribution, changes, self._codec, expected=expected, now=now)
             return facts.state(connection, attribution)
 
+        return self._write(change)
+
     def triples(self, attribution: Attribution, *, limit: int = 1000) -> list[tuple[str, Triple]]:
         """Triples of active facts."""
         with self._read() as connection:
-            return facts.triples(connection, attribution, self._codec, limit=limit)
+            return graph.triples(connection, attribution, self._codec, limit=limit)
 
     def erase(self, attribution: Attribution) -> dict[str, int]:
         """Delete everything about the entity."""
-        with self._write() as connection:
-            return facts.erase(connection, attribution)
+        return self._write(lambda connection: facts.erase(connection, attribution))
 
     def transcript(self, attribution: Attribution, *, archived: bool | None = False) -> Transcript:
         """Read a session's version and messages."""
@@ -238,27 +247,35 @@ class SQLStorage(Storage):
         self, attribution: Attribution, messages: Sequence[Message], *, expected: int | None = None, now: datetime
     ) -> Transcript:
         """Make the session's active messages exactly these."""
-        with self._write() as connection:
+
+        def replace(connection: Connection) -> Transcript:
             transcripts.replace(
                 connection, attribution, messages, self._codec, self.options, expected=expected, now=now
             )
             return transcripts.read(connection, attribution, self._codec, archived=False)
 
+        return self._write(replace)
+
     def delete_messages(self, attribution: Attribution, keys: Collection[str]) -> int:
         """Delete messages of a session."""
-        with self._write() as connection:
-            return transcripts.delete(connection, attribution, keys, now=datetime.now(UTC))
+        return self._write(lambda connection: transcripts.delete(connection, attribution, keys, now=datetime.now(UTC)))
 
     def archive_messages(self, attribution: Attribution, keys: Collection[str], *, archived: bool = True) -> int:
         """Archive messages of a session, or bring them back."""
-        with self._write() as connection:
-            return transcripts.archive(connection, attribution, keys, archived=archived, now=datetime.now(UTC))
+        return self._write(
+            lambda connection: transcripts.archive(
+                connection, attribution, keys, archived=archived, now=datetime.now(UTC)
+            )
+        )
 
     def write_items(self, attribution: Attribution, writes: Sequence[ItemWrite], *, now: datetime) -> None:
         """Put and delete items."""
-        with self._write() as connection:
+
+        def write(connection: Connection) -> None:
             conversations.ensure_entity(connection, attribution, now=to_micros(now))
             items.write(connection, attribution, writes, self._codec, now=now)
+
+        self._write(write)
 
     def read_items(
         self, attribution: Attribution, keys: Sequence[tuple[tuple[str, ...], str]], *, now: datetime
@@ -271,8 +288,7 @@ class SQLStorage(Storage):
         self, attribution: Attribution, keys: Sequence[tuple[tuple[str, ...], str]], *, ttl: float, now: datetime
     ) -> None:
         """Move the expiry of items."""
-        with self._write() as connection:
-            items.touch(connection, attribution, keys, ttl=ttl, now=now)
+        self._write(lambda connection: items.touch(connection, attribution, keys, ttl=ttl, now=now))
 
     def search_items(
         self,
@@ -301,5 +317,4 @@ class SQLStorage(Storage):
 
     def sweep_items(self, *, now: datetime) -> int:
         """Delete expired items."""
-        with self._write() as connection:
-            return items.sweep(connection, now=now)
+        return self._write(lambda connection: items.sweep(connection, now=now))

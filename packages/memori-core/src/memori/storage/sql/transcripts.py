@@ -13,8 +13,8 @@ from ...model import Attribution, Message, Transcript
 from ..alignment import common_prefix
 from ..base import Codec, StorageOptions, Turn
 from . import schema as t
-from .conversations import append, ensure_entity, named_session
-from .values import entity_key, session_key, to_micros, to_stored_message
+from .conversations import append, named_session
+from .values import entity_key, session_key, to_stored_message
 
 _BATCH = 500
 
@@ -99,7 +99,6 @@ def _key(attribution: Attribution) -> str:
 
 def _locked(connection: Connection, attribution: Attribution, *, now: datetime) -> dict[str, Any]:
     _key(attribution)
-    ensure_entity(connection, attribution, now=to_micros(now))
     return named_session(connection, attribution, Turn((), 0, now), str(attribution.session_id))
 
 

@@ -1,0 +1,79 @@
+"""Triples: who is what to whom, each belonging to a fact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from ...keys import derived_key, new_key
+from ...model import Attribution, Triple
+from ..base import Codec, NewFact
+from . import schema as t
+from .dialects import insert_missing
+from .values import entity_key
+
+
+def connect(connection: Connection, entity: str, facts: Sequence[NewFact], codec: Codec) -> None:
+    """Store the triples of new facts: three statements, however many there are."""
+    nodes: dict[str, dict[str, Any]] = {}
+    predicates: dict[str, dict[str, Any]] = {}
+    edges: list[dict[str, Any]] = []
+
+    def node(name: str, kind: str) -> str:
+        key = derived_key("node", entity, name.casefold(), kind)
+        nodes.setdefault(key, {"id": key, "entity_id": entity, "name": codec.encode(name), "type": kind[:64]})
+        return key
+
+    for new in facts:
+        for triple in new.triples:
+            predicate = derived_key("predicate", entity, triple.predicate.casefold())
+            predicates.setdefault(
+                predicate, {"id": predicate, "entity_id": entity, "name": codec.encode(triple.predicate)}
+            )
+            edges.append(
+                {
+                    "id": new_key(),
+                    "entity_id": entity,
+                    "fact_id": new.fact.id,
+                    "subject_id": node(triple.subject, triple.subject_type),
+                    "predicate_id": predicate,
+                    "object_id": node(triple.object, triple.object_type),
+                }
+            )
+    # In one order, so that two writers wait for each other instead of each for the other's row.
+    insert_missing(connection, t.node, [nodes[key] for key in sorted(nodes)])
+    insert_missing(connection, t.predicate, [predicates[key] for key in sorted(predicates)])
+    if edges:
+        connection.execute(t.triple.insert(), edges)
+
+
+def triples(connection: Connection, attribution: Attribution, codec: Codec, *, limit: int) -> list[tuple[str, Triple]]:
+    """Triples of active facts."""
+    g, p = t.triple, t.predicate
+    subject, target = t.node.alias("subject"), t.node.alias("target")
+    query = (
+        select(
+            g.c.fact_id,
+            subject.c.name.label("subject_name"),
+            subject.c.type.label("subject_type"),
+            p.c.name.label("predicate_name"),
+            target.c.name.label("target_name"),
+            target.c.type.label("target_type"),
+        )
+        .select_from(
+            g.join(t.fact, t.fact.c.id == g.c.fact_id)
+            .join(subject, subject.c.id == g.c.subject_id)
+            .join(p, p.c.id == g.c.predicate_id)
+            .join(target, target.c.id == g.c.object_id)
+        )
+        .where(g.c.entity_id == entity_key(attribution), t.fact.c.status == "active")
+        .order_by(g.c.id)
+        .limit(limit)
+    )
+    found: list[tuple[str, Triple]] = []
+    for row in connection.execute(query):
+        said, predicate, about = map(codec.decode, (row.subject_name, row.predicate_name, row.target_name))
+        found.append((row.fact_id, Triple(said, predicate, about, row.subject_type, row.target_type)))
+    return found

@@ -1,0 +1,20 @@
+"""MariaDB keeps every promise of a storage."""
+
+import pytest
+from memori.conformance import ItemConformance, StorageConformance, TranscriptConformance
+from memori.storage.base import StorageOptions
+from memori.storage.sql.storage import SQLStorage
+
+from tests.core.storage.servers import mariadb
+
+
+@pytest.fixture
+def url():
+    with mariadb().database() as made:
+        yield made
+
+
+class TestMariaDB(StorageConformance, TranscriptConformance, ItemConformance):
+    @pytest.fixture
+    def connect(self, url):
+        return lambda: SQLStorage(url, StorageOptions(pool_size=8))
