@@ -54,9 +54,9 @@ class Imported:
 
 def import_(
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="FILE", help="OpenAI-style messages (.json, .jsonl) or LoCoMo.", show_default=False),
-    ],
+    ] = None,
     entity: Annotated[
         str | None, typer.Option("--entity", metavar="ID", help="Whose memory they become.", show_default=False)
     ] = None,
@@ -66,10 +66,26 @@ def import_(
     process: Annotated[
         str | None, typer.Option("--process", metavar="ID", help="The agent that spoke.", show_default=False)
     ] = None,
+    from_memori: Annotated[
+        str | None,
+        typer.Option(
+            "--from-memori", metavar="URL", help="A database of Memori 3, instead of files.", show_default=False
+        ),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="With --from-memori: copy it, not only show it.")] = False,
     database: Database = None,
     namespace: Namespace = None,
 ) -> None:
     """Read transcripts into memory. What was imported before is skipped, so it can be repeated."""
+    if from_memori is not None:
+        from .bringing import bring_over
+
+        if files or entity is not None or entity_per_file or process is not None:
+            raise typer.BadParameter("--from-memori brings every entity over; leave out FILE, --entity and --process.")
+        bring_over(from_memori, apply=apply, database=database, namespace=namespace)
+        return
+    if not files or apply:
+        raise typer.BadParameter("name a FILE to read." if not apply else "--apply goes with --from-memori.")
     whose = _whose(files, entity, per_file=entity_per_file)
     learnt = Learnt()
     with opened(database, namespace, plugins=[learnt], create=True) as memori, progress() as bars:

@@ -59,7 +59,12 @@ AsOf = Annotated[
 
 @contextmanager
 def opened(
-    database: str | None, namespace: str | None, *, plugins: Sequence[object] = (), create: bool = False
+    database: str | None,
+    namespace: str | None,
+    *,
+    plugins: Sequence[object] = (),
+    extractor: str | None = None,
+    create: bool = False,
 ) -> Iterator[Memori]:
     """Open the memory that a command is about.
 
@@ -70,7 +75,7 @@ def opened(
     from ..settings import load
 
     settings = load(namespace=namespace).model_copy(update={"drain_timeout": 0.0})
-    with Memori(database, settings=settings, plugins=plugins) as memori:
+    with Memori(database, settings=settings, extractor=extractor, plugins=plugins) as memori:
         if create:
             memori.config.storage.build()
         else:
