@@ -31,7 +31,7 @@ from .model import (
     StoredMessage,
     Triple,
 )
-from .process import BoundedExecutor, on_fork
+from .process import BoundedExecutor, fork_gate, on_fork
 
 if TYPE_CHECKING:
     from .augmentation.extraction.base import Extractor
@@ -74,6 +74,18 @@ def _twin(method: Callable[Concatenate[Memori, P], R]) -> Callable[Concatenate[M
     run.__qualname__ = f"Memori.a{method.__name__}"
     run.__doc__ = f"Await `{method.__name__}` without blocking the event loop."
     return run
+
+
+if TYPE_CHECKING:
+    lazy = cached_property
+else:
+
+    class lazy(cached_property):  # noqa: N801 - reads as the decorator it is
+        """A part made when it is first needed. No fork falls into the making, whose imports hold locks."""
+
+        def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+            with fork_gate:
+                return super().__get__(instance, owner)
 
 
 class Memori:
@@ -375,7 +387,7 @@ class Memori:
 
     # parts
 
-    @cached_property
+    @lazy
     def augmentation(self) -> Augmentation:
         """The background work: `wait`, `status`, `retry`."""
         from .augmentation.queue import Augmentation
@@ -388,7 +400,7 @@ class Memori:
             max_attempts=self.settings.max_attempts,
         )
 
-    @cached_property
+    @lazy
     def llm(self) -> LLMRegistry[Memori]:
         """LLM clients: `register(client)` returns this object."""
         from .llm.register import LLMRegistry
@@ -399,12 +411,12 @@ class Memori:
             self, adapters, self.plugins.load, self, inject=options.inject, recall_budget=options.timeout
         )
 
-    @cached_property
+    @lazy
     def config(self) -> Config:
         """`config.storage.build()` creates or migrates the tables now."""
         return Config(self._storage)
 
-    @cached_property
+    @lazy
     def embedder(self) -> Embedder:
         """The embedder in use, shared by every Memori object of this process."""
         from . import assembly
@@ -443,7 +455,7 @@ class Memori:
     def __repr__(self) -> str:
         return f"Memori({self._storage.display!r}, namespace={self.namespace!r})"
 
-    @cached_property
+    @lazy
     def _pipeline(self) -> Pipeline:
         from . import assembly
         from .augmentation.pipeline import Pipeline
@@ -458,7 +470,7 @@ class Memori:
             max_attempts=self.settings.max_attempts,
         )
 
-    @cached_property
+    @lazy
     def _recall(self) -> Recall:
         from . import assembly
         from .recall.pipeline import Recall

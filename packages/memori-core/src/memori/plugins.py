@@ -113,13 +113,15 @@ class Plugins:
             ) from None
 
     def load(self, provider: Provider) -> Any:
-        """Import what a provider points to. Raises `MissingDependencyError` with the command that installs it."""
+        """Import what a provider points to. Raises `MissingDependencyError` with the command that installs what is missing."""
         module_name, _, attribute = provider.target.partition(":")
         try:
             return getattr(importlib.import_module(module_name), attribute)
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             how = f" Install it with: {provider.install}" if provider.install else ""
             raise MissingDependencyError(f"{provider.name!r} needs a package that is missing: {error}.{how}") from error
+        except ImportError as error:
+            raise BrokenPluginError(f"Provider {provider.name!r} cannot be imported: {error}.") from error
         except AttributeError as error:
             raise BrokenPluginError(
                 f"Provider {provider.name!r} names {provider.target!r}, and there is no such class."
