@@ -1,11 +1,13 @@
 """The facade: what a user writes, and what they are told when they write it wrong."""
 
 import asyncio
+import gc
 import inspect
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -190,6 +192,21 @@ memori.record([("user", "I drink green tea")])
 
     with Memori(f"sqlite:///{tmp_path}/m.db", embedder="hashing", extractor="none") as memori:
         assert texts(memori.attribution("ada").recall("green tea")) == ["I drink green tea"]
+
+
+def test_an_object_nobody_keeps_finishes_its_work(database):
+    def handle_request():
+        Memori(database, embedder="hashing", extractor="none").attribution("ada").record([("user", "I drink tea")])
+
+    handle_request()
+    gc.collect()
+
+    with Memori(database, embedder="hashing", extractor="none", settings=settings(drain_timeout=0)) as memori:
+        memori.attribution("ada")
+        deadline = time.monotonic() + 30
+        while not memori.recall("tea") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert texts(memori.recall("tea")) == ["I drink tea"]
 
 
 def test_a_killed_process_loses_nothing(tmp_path):

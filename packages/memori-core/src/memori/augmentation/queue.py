@@ -101,7 +101,7 @@ class Augmentation:
         """Drain within the bound and let the worker go."""
         if worker.alive and not self.storage.pinned:
             worker.drain(self, self.drain_timeout)
-        worker.leave(self)
+        worker.leave(self, self.drain_timeout)
 
     def _wake(self) -> None:
         if not self.storage.pinned:

@@ -42,6 +42,7 @@ class Worker:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._queues: weakref.WeakSet[Queue] = weakref.WeakSet()
+        self._owed: set[Queue] = set()
         self._thread: threading.Thread | None = None
         self._woken = False
         self._ending = False
@@ -49,9 +50,10 @@ class Worker:
         on_fork(self._after_fork)
 
     def wake(self, queue: Queue) -> None:
-        """There may be work for this queue, now."""
+        """There may be work for this queue, now. It is kept alive until that work is done."""
         with self._condition:
             self._queues.add(queue)
+            self._owed.add(queue)
             self._woken = True
             self._condition.notify_all()
             if self._thread is None and not self._ending:
@@ -59,12 +61,13 @@ class Worker:
                 self._thread = threading.Thread(target=run, args=(self._run,), name="memori-worker", daemon=True)
                 self._thread.start()
 
-    def leave(self, queue: Queue) -> None:
-        """Stop working for a queue, after what is under way."""
+    def leave(self, queue: Queue, timeout: float) -> None:
+        """Stop working for a queue, after what is under way, or `timeout` seconds: its lease then runs out."""
         with self._condition:
             self._queues.discard(queue)
-            thread = self._thread
-        while thread is not None and thread.is_alive() and self._current is queue:
+            self._owed.discard(queue)
+        deadline = time.monotonic() + timeout
+        while self.alive and self._current is queue and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def drain(self, queue: Queue, timeout: float) -> bool:
@@ -98,6 +101,7 @@ class Worker:
                     continue
                 if self._ending or not self._queues or time.monotonic() - idle_since > _IDLE_SECONDS:
                     self._thread = None
+                    self._owed.clear()
                     return
                 self._condition.wait(_POLL_SECONDS)
 
@@ -107,6 +111,10 @@ class Worker:
             jobs = lease(queue.storage)
             if jobs:
                 queue.process(jobs)
+            elif not queue.storage.open_jobs(None):
+                with self._condition:
+                    if not self._woken:
+                        self._owed.discard(queue)
             return bool(jobs)
         except Exception as error:  # noqa: BLE001 - the thread outlives any failure; the jobs stay in the outbox
             telemetry.failure(logger, "worker", error)
@@ -126,6 +134,7 @@ class Worker:
         with self._condition:
             self._ending = True
             self._queues.clear()
+            self._owed.clear()
             self._condition.notify_all()
             thread = self._thread
         if thread is not None:
@@ -134,6 +143,7 @@ class Worker:
     def _after_fork(self) -> None:
         self._condition = threading.Condition()
         self._queues = weakref.WeakSet()
+        self._owed = set()
         self._thread = None
         self._woken = False
         self._current = None
