@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from .augmentation.extraction.base import Extractor
 from .embedding.base import Embedder
 from .errors import UnknownConnectionError
-from .hookspecs import Provider
+from .hookspecs import CALLABLE, Provider
 from .plugins import Plugins, Seam
 from .process import on_fork
 from .recall.index.base import VectorIndex
@@ -35,15 +35,18 @@ def open_storage(connection: Any, options: StorageOptions, plugins: Plugins) -> 
     if isinstance(connection, Storage):
         return connection
     providers = plugins.providers("storages")
-    for provider in providers.values():
-        if _recognises(provider, connection):
-            storage: Storage = plugins.load(provider)(connection, options)
-            return storage
+    found = [provider for provider in providers.values() if _recognises(provider, connection)]
+    if not found and callable(connection):
+        found = [provider for provider in providers.values() if CALLABLE in provider.matches]
+    if found:
+        storage: Storage = plugins.load(found[0])(connection, options)
+        return storage
     known = "; ".join(f"{name} ({', '.join(p.matches)})" for name, p in sorted(providers.items()))
     what = f"URLs of scheme {connection.partition(':')[0]!r}" if isinstance(connection, str) else _type_name(connection)
     raise UnknownConnectionError(
         f"No storage recognises {what}. Installed storages and what they take: {known}. "
-        "Pass a URL such as sqlite:///memory.db, an SQLAlchemy Engine or sessionmaker, or install a storage plugin."
+        "Pass a URL such as sqlite:///memory.db, an SQLAlchemy Engine or sessionmaker, a function that opens a "
+        "connection, or install a storage plugin."
     )
 
 

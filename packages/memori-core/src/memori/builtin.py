@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .hookspecs import Provider, hookimpl
+from .hookspecs import CALLABLE, Provider, hookimpl
 
 
 @hookimpl
 def memori_storages() -> Iterable[Provider]:
-    """SQL databases through SQLAlchemy."""
+    """SQL databases through SQLAlchemy, DB-API connections or Django."""
     return [
         Provider(
             "sqlalchemy",
@@ -28,7 +28,31 @@ def memori_storages() -> Iterable[Provider]:
                 "oceanbase",
                 "sqlalchemy.",
             ),
-        )
+        ),
+        Provider(
+            "dbapi",
+            "memori.storage.dbapi:DBAPIStorage",
+            install="pip install memori-core",
+            # A connection itself is recognised to be refused: the error says how to pass a function instead.
+            matches=(
+                "sqlite3.",
+                "psycopg.",
+                "psycopg2.",
+                "pg8000.",
+                "pymysql.",
+                "MySQLdb.",
+                "mysql.connector.",
+                "mariadb.",
+                "oracledb.",
+                CALLABLE,
+            ),
+        ),
+        Provider(
+            "django",
+            "memori.storage.django.storage:DjangoStorage",
+            install="pip install 'memori-core[django]'",
+            matches=("django.",),
+        ),
     ]
 
 

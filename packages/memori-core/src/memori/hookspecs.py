@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PROJECT = "memori"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+CALLABLE = "callable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,9 @@ class Provider:
     `name`: what a user types (`embedder="minilm"`). `target`: "package.module:Class", imported when first used.
     `install`: the command that brings what `target` needs, shown when the import fails.
     `matches`: for storages and LLM adapters, prefixes of what they recognise. A storage lists URL schemes
-    ("sqlite", "postgresql") and the modules of the objects it accepts ("sqlalchemy."); an adapter lists the
-    modules of its client classes ("openai."). Matching looks at names only and imports nothing.
+    ("sqlite", "postgresql"), the modules of the objects it accepts ("sqlalchemy."), and `CALLABLE` if it takes a
+    function that opens a connection and that nothing else recognises; an adapter lists the modules of its client
+    classes ("openai."). Matching looks at names only and imports nothing.
     """
 
     name: str

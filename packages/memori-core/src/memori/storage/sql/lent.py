@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.dialects import registry
-from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 
@@ -36,7 +36,8 @@ def lent_engine(
 class _Lent:
     """What a dialect does to connections it takes for its own, left undone."""
 
-    def __init__(self, *, give_back: Callable[[Any], None], transactions: bool, **options: Any) -> None:
+    # Not keyword-only: create_engine finds out what a dialect takes by looking at the plain arguments.
+    def __init__(self, give_back: Callable[[Any], None], transactions: bool, **options: Any) -> None:
         super().__init__(**options)
         self._give_back = give_back
         self._transactions = transactions
@@ -60,12 +61,13 @@ class _Lent:
 
 
 @cache
-def _dialect(base: type[Dialect]) -> type[Dialect]:
+def _dialect(name: str) -> type[Any]:
+    base = URL.create(name.replace("_", "+", 1)).get_dialect()
     return type(f"Lent{base.__name__}", (_Lent, base), {"supports_statement_cache": True})
 
 
-def __getattr__(name: str) -> type[Dialect]:
+def __getattr__(name: str) -> type[Any]:
     """The dialect of a driver, by the name under which SQLAlchemy's registry looks it up here."""
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _dialect(URL.create(name.replace("_", "+", 1)).get_dialect())
+    return _dialect(name)
