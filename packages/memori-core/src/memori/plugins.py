@@ -113,7 +113,7 @@ class Plugins:
             ) from None
 
     def load(self, provider: Provider) -> Any:
-        """Import what a provider points to. Raises `MissingDependencyError` with the command that installs what is missing."""
+        """Import what a provider points to. Raises `MissingDependencyError`, `BrokenPluginError`."""
         module_name, _, attribute = provider.target.partition(":")
         try:
             return getattr(importlib.import_module(module_name), attribute)
