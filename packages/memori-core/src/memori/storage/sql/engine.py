@@ -33,6 +33,9 @@ class Database:
     attempts: ClassVar[int] = 10
     """How often a victim of deadlocks is run. Inside a transaction of somebody else's: once."""
 
+    how_to_migrate: str = "See what is to be done with `memori migrate --plan`, do it with `memori migrate`."
+    """What a user is told whose tables are old."""
+
     def __init__(self, connection: Any, options: StorageOptions) -> None:
         self._engine, self._owned = open_engine(connection, options)
         self.display = self._engine.url.render_as_string(hide_password=True)

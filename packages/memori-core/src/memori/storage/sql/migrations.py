@@ -137,7 +137,7 @@ def _check(database: Database, version: int | None) -> None:
     if version != NEWEST:
         raise SchemaError(
             f"{database.display}: the tables are at version {version or 0} and this Memori needs {NEWEST}. "
-            "See what is to be done with `memori migrate --plan`, do it with `memori migrate`."
+            f"{database.how_to_migrate}"
         )
     with database.read() as connection:
         inspector = inspect(connection)

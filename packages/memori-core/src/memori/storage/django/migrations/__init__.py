@@ -1,0 +1,1 @@
+"""One Django migration for each of Memori's own."""
