@@ -107,6 +107,7 @@ def translate(error: Exception, display: str) -> StorageError:
         return StorageError(f"{display}: a text holds a lone surrogate, which no database can store.")
     if not isinstance(error, DBAPIError):
         return StorageError(f"{display}: {_first_line(error)}")
+    error = _before_rollback(error)
     text, code = _first_line(error.orig or error), _code(error)
     low = text.lower()
     for meaning in _MEANINGS:
@@ -120,6 +121,16 @@ def translate(error: Exception, display: str) -> StorageError:
 
 
 _KNOWN = frozenset(code for meaning in _MEANINGS for code in meaning.codes)
+
+
+def _before_rollback(error: DBAPIError) -> DBAPIError:
+    """When a rollback fails too, the error that it was for."""
+    earlier: BaseException | None = error
+    while earlier is not None and error.statement is None:
+        earlier = earlier.__context__
+        if isinstance(earlier, DBAPIError) and earlier.statement is not None:
+            return earlier
+    return error
 
 
 def _unreachable(error: DBAPIError) -> str:
@@ -152,5 +163,9 @@ def _code(error: DBAPIError) -> str | int | None:
 
 def _first_line(error: BaseException) -> str:
     """PostgreSQL repeats the row in the lines below, and with it what a person said."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    arguments = error.args
+    # PyMySQL's errors print as a pair.
+    numbered = len(arguments) == 2 and isinstance(arguments[0], int) and isinstance(arguments[1], str)
+    said = f"{arguments[1]} ({arguments[0]})" if numbered else str(error)
+    lines = said.strip().splitlines() or [type(error).__name__]
     return (" ".join(lines[:2]) if lines[0].endswith(":") else lines[0]).rstrip(".")

@@ -126,14 +126,14 @@ def _from_url(given: str | URL, options: StorageOptions) -> Engine:
             arguments["isolation_level"] = isolation
     try:
         engine = sqlalchemy.create_engine(url, **arguments)
-    except ArgumentError as error:
-        raise UnknownConnectionError(f"The database URL cannot be used: {error}") from None
     except (NoSuchModuleError, ImportError) as error:
         extra = _EXTRAS.get(backend, backend)
         install = f"pip install 'memori-core[{extra}]'" if backend in _DRIVERS else "the driver that the URL names"
         raise MissingDependencyError(
             f"No driver for {url.drivername!r} is installed ({error}). Install: {install}"
         ) from error
+    except ArgumentError as error:
+        raise UnknownConnectionError(f"The database URL cannot be used: {error}") from None
     if engine.dialect.is_async:
         raise _asynchronous(f"The driver {url.drivername!r}", url)
     prepare = _PREPARE.get(engine.dialect.name)
