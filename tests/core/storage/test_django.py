@@ -1,5 +1,8 @@
 """A Django project's own database is a storage, and its transactions are memory's."""
 
+import threading
+from contextlib import contextmanager
+
 import pytest
 from django.core.management import call_command
 from django.db import connections
@@ -18,9 +21,35 @@ def sqlite(tmp_path):
         yield alias
 
 
+class TidyStorage(DjangoStorage):
+    """Leaves no connection behind in the threads of a test, as requests and our own threads leave none."""
+
+    @contextmanager
+    def _read(self):
+        try:
+            with super()._read() as connection:
+                yield connection
+        finally:
+            self._tidy()
+
+    def _write(self, operation):
+        try:
+            return super()._write(operation)
+        finally:
+            self._tidy()
+
+    def build(self):
+        super().build()
+        self._tidy()
+
+    def _tidy(self):
+        if threading.current_thread() is not threading.main_thread():
+            self.rest()
+
+
 def migrated(alias):
     call_command("migrate", "memori", database=alias, verbosity=0)
-    return lambda: DjangoStorage(connections[alias], StorageOptions())
+    return lambda: TidyStorage(connections[alias], StorageOptions())
 
 
 @pytest.fixture

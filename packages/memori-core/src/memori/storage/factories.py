@@ -30,17 +30,25 @@ _SECRETS = re.compile(r"(?<=://)([^\s:/@]*):[^\s]*@|\b(password|passwd|pwd)(\s*=
 
 @dataclass(frozen=True, slots=True)
 class Loan:
-    """A connection, and how it goes back to whoever lent it; None when it is ours to close."""
+    """A connection, and how it goes back to whoever lent it; None when it is ours to close.
+
+    `autocommit`: it was on, and is off while the connection is here, for half a turn could be stored under it.
+    """
 
     connection: Any
     driver: str
-    give_back: Callable[[], object] | None = None
+    give_back: Callable[[], object] | None
+    autocommit: bool
 
     def end(self) -> None:
-        """Close the connection, or give it back."""
+        """Close the connection, or give it back as it was."""
         if self.give_back is None:
             self.connection.close()
-        else:
+            return
+        try:
+            if self.autocommit:
+                switch_autocommit(self.connection, on=True)
+        finally:
             self.give_back()
 
 
@@ -107,9 +115,7 @@ class Factory:
             if give_back is not None:
                 give_back()
             raise UnknownConnectionError(f"{self.name} {problem}")
-        if give_back is None:
-            begin_transactions(connection)
-        return Loan(connection, driver, give_back)
+        return Loan(connection, driver, give_back, switch_autocommit(connection, on=False))
 
 
 _inherited: list[object] = []
@@ -124,19 +130,28 @@ def driver_of(connection: Any) -> str | None:
     return None
 
 
-def begin_transactions(connection: Any) -> None:
-    """Switch autocommit off, under which half a turn could be stored."""
-    autocommit = getattr(connection, "autocommit", False)
+def switch_autocommit(connection: Any, *, on: bool) -> bool:
+    """Switch autocommit on or off, and return whether it was on."""
+    present = getattr(connection, "autocommit", False)
     if isinstance(connection, sqlite3.Connection):
-        # The mode in which the begin of a transaction is ours to choose; older Pythons know no other.
-        legacy = getattr(sqlite3, "LEGACY_TRANSACTION_CONTROL", None)
-        if legacy is not None and autocommit != legacy:
-            connection.autocommit = True  # type: ignore[attr-defined]
-            connection.autocommit = legacy  # type: ignore[attr-defined]
-    elif callable(autocommit):
-        autocommit(False)
-    elif autocommit is True:
-        connection.autocommit = False
+        return _leave_begin_to_us(connection, present)
+    if callable(present):  # MySQLdb and PyMySQL
+        was = bool(connection.get_autocommit())
+        if was != on:
+            present(on)
+        return was
+    if bool(present) != on:
+        connection.autocommit = on
+    return bool(present)
+
+
+def _leave_begin_to_us(connection: sqlite3.Connection, present: object) -> bool:
+    # Before Python 3.12 there is no other mode; `isolation_level` only says what sqlite3 begins by itself.
+    legacy = getattr(sqlite3, "LEGACY_TRANSACTION_CONTROL", None)
+    if legacy is not None and present != legacy:
+        connection.autocommit = True  # type: ignore[attr-defined]
+        connection.autocommit = legacy  # type: ignore[attr-defined]
+    return False
 
 
 def without_secrets(text: str) -> str:

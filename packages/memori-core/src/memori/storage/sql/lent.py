@@ -59,6 +59,10 @@ class _Lent:
         if self._transactions:
             connection.rollback()
 
+    def set_isolation_level(self, connection: Any, level: Any) -> None:
+        if self._transactions:
+            super().set_isolation_level(connection, level)  # type: ignore[misc]
+
 
 @cache
 def _dialect(name: str) -> type[Any]:
