@@ -9,7 +9,7 @@ from .hookspecs import CALLABLE, Provider, hookimpl
 
 @hookimpl
 def memori_storages() -> Iterable[Provider]:
-    """SQL databases through SQLAlchemy, DB-API connections or Django."""
+    """SQL databases through SQLAlchemy, DB-API connections or Django; MongoDB through pymongo."""
     return [
         Provider(
             "sqlalchemy",
@@ -52,6 +52,12 @@ def memori_storages() -> Iterable[Provider]:
             "memori.storage.django.storage:DjangoStorage",
             install="pip install 'memori-core[django]'",
             matches=("django.",),
+        ),
+        Provider(
+            "mongodb",
+            "memori.storage.mongodb.storage:MongoStorage",
+            install="pip install 'memori-core[mongodb]'",
+            matches=("mongodb", "pymongo."),
         ),
     ]
 

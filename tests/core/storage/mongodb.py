@@ -1,0 +1,59 @@
+"""Start the MongoDB that storage is tested on: one that greets as a replica set, and one that stands alone.
+
+MEMORI_TEST_MONGODB_URL names a real server instead; then only what that one is gets tested as it is.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import count
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+_numbers = count()
+
+
+def start(**options: Any) -> Any:
+    """A server of one's own, which is stopped by `stop()`."""
+    try:
+        from secantus import SecantusDBServer  # type: ignore[import-untyped]
+    except ImportError:
+        pytest.skip("no MongoDB: pip install secantusdb, or set MEMORI_TEST_MONGODB_URL")
+    directory = options.setdefault("storage_path", tempfile.mkdtemp(prefix="memori-mongo-"))
+    server = SecantusDBServer(**options)
+    server.start()
+    atexit.register(lambda: shutil.rmtree(directory, ignore_errors=True))
+    atexit.register(server.stop)
+    return server
+
+
+@cache
+def server(*, alone: bool = False) -> str:
+    """The URL of the server of this test run."""
+    if given := os.environ.get("MEMORI_TEST_MONGODB_URL"):
+        return given
+    uri: str = start(replica_set_name=None if alone else "memori").uri
+    return uri
+
+
+@contextmanager
+def database(*, alone: bool = False) -> Iterator[str]:
+    """The URL of an empty database, dropped at the end."""
+    name = f"memori_{os.getpid()}_{next(_numbers)}"
+    place, question, options = server(alone=alone).partition("?")
+    scheme, _, rest = place.partition("://")
+    hosts = rest.partition("/")[0]
+    url = f"{scheme}://{hosts}/{name}{question}{options}"
+    try:
+        yield url
+    finally:
+        with MongoClient[dict[str, Any]](url) as client:
+            client.drop_database(name)
