@@ -169,13 +169,15 @@ def _kill_with_children(pid: int) -> None:
     import psutil
 
     parent = psutil.Process(pid)
-    family = [parent, *parent.children(recursive=True)]
+    parent.suspend()
+    family = [*parent.children(recursive=True), parent]
     for one in family:
         with suppress(psutil.NoSuchProcess):
             one.kill()
     for one in family:
-        while one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.01)
+        with suppress(psutil.NoSuchProcess):
+            while one.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
 
 
 @contextmanager
