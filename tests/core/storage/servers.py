@@ -178,13 +178,3 @@ def _kill_with_children(pid: int) -> None:
         with suppress(psutil.NoSuchProcess):
             while one.status() != psutil.STATUS_ZOMBIE:
                 time.sleep(0.01)
-
-
-@contextmanager
-def empty_database(name: str, directory: Path) -> Iterator[str]:
-    """The URL of an empty database of "sqlite", "postgresql" or "mariadb"."""
-    if name == "sqlite":
-        yield f"sqlite:///{directory / 'memory.db'}"
-        return
-    with {"postgresql": postgresql, "mariadb": mariadb}[name]().database() as url:
-        yield url

@@ -14,18 +14,16 @@ from memori.storage.base import StorageOptions
 from memori.storage.sql.storage import SQLStorage
 from sqlalchemy import create_engine, text
 
-from tests.core.storage import load, servers
+from tests.core.storage import load
+from tests.core.storage.backends import BACKENDS, empty_database
 
 EVERYBODY = [(process, thread) for process in range(load.PROCESSES) for thread in range(load.THREADS)]
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=BACKENDS)
 def url(request, tmp_path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'memory.db'}"
-    else:
-        with getattr(servers, request.param)().database() as made:
-            yield made
+    with empty_database(request.param, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
