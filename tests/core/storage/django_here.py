@@ -12,10 +12,7 @@ from sqlalchemy.engine import make_url
 _numbers = count()
 
 
-def set_up():
-    """Configure Django, once."""
-    if settings.configured:
-        return
+def _set_up():
     settings.configure(
         ALLOWED_HOSTS=["testserver"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
@@ -28,10 +25,13 @@ def set_up():
     django.setup()
 
 
+_set_up()
+from django.contrib.auth.models import Group  # noqa: E402, F401 - a table of the project's, for the tests
+
+
 @contextmanager
 def database(**options):
     """The alias of one more database, closed in this thread at the end."""
-    set_up()
     alias = f"d{os.getpid()}_{next(_numbers)}"
     configured = connections.configure_settings({"default": {}, alias: options})
     connections.settings[alias] = configured[alias]

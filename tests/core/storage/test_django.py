@@ -8,11 +8,10 @@ from django.core.management import call_command
 from django.db import connections
 from memori.conformance import ItemConformance, StorageConformance, TranscriptConformance
 from memori.storage.base import StorageOptions
+from memori.storage.django.storage import DjangoStorage
+
 from tests.core.storage import django_here
 from tests.core.storage.servers import postgresql
-
-django_here.set_up()
-from memori.storage.django.storage import DjangoStorage  # noqa: E402
 
 
 @pytest.fixture

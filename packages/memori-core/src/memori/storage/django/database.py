@@ -73,7 +73,10 @@ class DjangoDatabase(Database):
         wrapper.validate_no_broken_transaction()
         wrapper.close_if_health_check_failed()
         wrapper.ensure_connection()
-        if self.joined or (writing and wrapper.vendor != "sqlite"):
+        sqlite = wrapper.vendor == "sqlite"
+        if self.joined or (writing and not sqlite):
+            if sqlite and writing:
+                _lock(wrapper)
             with transaction.atomic(using=wrapper.alias):
                 yield
         elif writing:
@@ -115,6 +118,20 @@ def _driver(wrapper: Any) -> str:
 
 def _leave_open(_: Any) -> None:
     """The connection stays with Django."""
+
+
+def _lock(wrapper: Any) -> None:
+    """Take SQLite's write lock before anything is read: who has read already is refused rather than made to wait."""
+    with wrapper.cursor() as cursor:
+        if not wrapper.connection.in_transaction:
+            # Transactions are managed by hand, and releasing a savepoint would end the one it began.
+            cursor.execute("BEGIN IMMEDIATE")
+            return
+        try:
+            cursor.execute("DELETE FROM memori_schema_version WHERE version < 0")
+        except django.db.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
 
 
 @contextmanager
