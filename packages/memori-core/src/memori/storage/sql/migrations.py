@@ -129,6 +129,8 @@ def _version(connection: Connection, display: str) -> int | None:
             return int(version)
     tables = (one.name for one in metadata.sorted_tables if one is not schema_version)
     if present := [name for name in tables if inspector.has_table(name)]:
+        if inspect(connection).has_table(schema_version.name):
+            return _version(connection, display)  # another process committed between the two looks
         raise _foreign(display, present)
     return None
 
