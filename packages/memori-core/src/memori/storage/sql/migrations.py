@@ -118,21 +118,29 @@ def _record(connection: Connection, version: int) -> None:
 
 def _version(connection: Connection, display: str) -> int | None:
     """The newest migration applied, None where there is none. Refuses what a newer Memori or something else made."""
+    version = _recorded(connection, display)
+    if version is None:
+        inspector = inspect(connection)
+        tables = (one.name for one in metadata.sorted_tables if one is not schema_version)
+        present = [name for name in tables if inspector.has_table(name)]
+        # Another process may have committed between the two looks; what it makes first is the version.
+        version = _recorded(connection, display) if present else None
+        if present and version is None:
+            raise _foreign(display, present)
+    return version
+
+
+def _recorded(connection: Connection, display: str) -> int | None:
     inspector = inspect(connection)
-    if inspector.has_table(schema_version.name):
-        columns = {one["name"] for one in inspector.get_columns(schema_version.name)}
-        if not columns >= set(schema_version.columns.keys()):
-            raise _foreign(display, [schema_version.name])
-        version = connection.execute(select(func.max(schema_version.c.version))).scalar()
-        if version is not None:
-            _refuse_newer(version, display)
-            return int(version)
-    tables = (one.name for one in metadata.sorted_tables if one is not schema_version)
-    if present := [name for name in tables if inspector.has_table(name)]:
-        if inspect(connection).has_table(schema_version.name):
-            return _version(connection, display)  # another process committed between the two looks
-        raise _foreign(display, present)
-    return None
+    if not inspector.has_table(schema_version.name):
+        return None
+    columns = {one["name"] for one in inspector.get_columns(schema_version.name)}
+    if not columns >= set(schema_version.columns.keys()):
+        raise _foreign(display, [schema_version.name])
+    version: int | None = connection.execute(select(func.max(schema_version.c.version))).scalar()
+    if version is not None:
+        _refuse_newer(version, display)
+    return version
 
 
 def _check(database: Database, version: int | None) -> None:
