@@ -307,13 +307,12 @@ def _eventually(true, seconds=30):
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("alias", ["postgresql"], indirect=True)
 def test_a_connection_that_broke_is_replaced_at_the_next_request(memori, alias):
     record(memori, "before")
     wrapper = connections[alias]
-    if wrapper.vendor != "postgresql":
-        wrapper.connection.close()
-    else:
-        memori.executor.submit(_terminate, alias, wrapper.connection.info.backend_pid).result(30)
+    wrapper.close_at = None  # CONN_MAX_AGE: only a reason closes it
+    memori.executor.submit(_terminate, alias, wrapper.connection.info.backend_pid).result(30)
 
     with pytest.raises(StorageUnavailableError):
         record(memori, "lost")
