@@ -249,6 +249,23 @@ def test_a_function_that_returns_a_session_is_the_sql_storage(file):
     engine.dispose()
 
 
+def test_a_database_that_is_gone_does_not_keep_memory_from_closing(file):
+    gone = []
+
+    def factory():
+        if gone:
+            raise RuntimeError("gone")
+        return sqlite3.connect(file)
+
+    with open_memori(factory) as memori:
+        memori.record([("user", "hello")], attribution=ADA)
+        assert memori.augmentation.wait(30)
+        gone.append(1)
+
+    with pytest.raises(MemoriError, match="closed"):
+        memori.messages(attribution=ADA)
+
+
 # bad input
 
 

@@ -43,6 +43,7 @@ def test_the_projects_own_tests_pass(database):
 
     assert "Ran 7 tests" in said
     assert "OK" in said
+    assert "drain at exit failed" not in said
 
 
 def test_migrate_makes_the_tables_that_memori_would_have_made(database, tmp_path):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..errors import MemoriError
+from .. import telemetry
+from ..errors import MemoriError, StorageError
 from ..model import Attribution, QueueStatus
 from ..process import on_fork
 from .retry import give_back
@@ -17,6 +19,8 @@ from .worker import lease, worker
 if TYPE_CHECKING:
     from ..storage.base import Job, Storage
     from .pipeline import Pipeline
+
+logger = logging.getLogger("memori.augmentation")
 
 
 class Augmentation:
@@ -100,7 +104,11 @@ class Augmentation:
     def close(self) -> None:
         """Drain within the bound and let the worker go."""
         if worker.alive and not self.storage.pinned:
-            worker.drain(self, self.drain_timeout)
+            try:
+                worker.drain(self, self.drain_timeout)
+            except StorageError as error:
+                # What is closed next must be closed all the same; the outbox keeps the jobs.
+                telemetry.failure(logger, "draining the outbox", error)
         worker.leave(self, self.drain_timeout)
 
     def _wake(self) -> None:

@@ -125,7 +125,7 @@ class Worker:
 
     def finish(self) -> None:
         """At exit: work on for a bounded time, then stop. What is left stays in the outbox for the next process."""
-        for queue in list(self._queues):
+        for queue in list(self._owed):
             try:
                 if self.alive:
                     self.drain(queue, queue.drain_timeout)
