@@ -11,6 +11,7 @@ from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from . import telemetry
+from .arguments import asked_for, aware, check_kinds, check_limit, check_query
 from .attribution import CurrentAttribution
 from .errors import ClosedError, MissingAttributionError, UnknownFactError
 from .keys import new_key
@@ -236,7 +237,7 @@ class Memori:
 
         `limit` keeps the newest; `before` pages back by position within a session.
         """
-        _check_limit(limit)
+        check_limit(limit)
         return self._ready().messages(
             self._who(attribution), conversation_id=conversation_id, limit=limit, before=before
         )
@@ -245,7 +246,7 @@ class Memori:
         self, *, attribution: Attribution | None = None, limit: int = 100, offset: int = 0
     ) -> list[Conversation]:
         """The entity's conversations, newest first."""
-        _check_limit(limit)
+        check_limit(limit)
         return self._ready().conversations(self._who(attribution), limit=limit, offset=offset)
 
     # memories
@@ -266,8 +267,8 @@ class Memori:
         `as_of` asks what was true in the world at that time. `min_relevance`, 0..1, is where relevance ends.
         `explain` keeps the parts of each score. A blank query gives [].
         """
-        _check_query(query)
-        _check_limit(limit)
+        check_query(query)
+        check_limit(limit)
         who = self._who(attribution)
         if not query.strip():
             return []
@@ -275,8 +276,8 @@ class Memori:
             query,
             who,
             limit=limit,
-            kinds=None if kinds is None else _check_kinds(kinds),
-            as_of=_aware(as_of),
+            kinds=None if kinds is None else check_kinds(kinds),
+            as_of=aware(as_of),
             min_relevance=self.recall_options.min_relevance if min_relevance is None else min_relevance,
         )
         return found if explain else [Recalled(one.fact, one.score) for one in found]
@@ -295,7 +296,7 @@ class Memori:
 
         `exclude`: texts already in front of the model, which are not repeated.
         """
-        _check_query(query)
+        check_query(query)
         options = self.recall_options
         who = self._who(attribution)
         if not query.strip():
@@ -303,7 +304,7 @@ class Memori:
         return self._recall.context(
             query,
             who,
-            limit=options.limit if limit is None else _check_limit(limit),
+            limit=options.limit if limit is None else check_limit(limit),
             token_budget=options.token_budget if token_budget is None else token_budget,
             min_relevance=options.min_relevance if min_relevance is None else min_relevance,
             exclude=exclude,
@@ -349,13 +350,13 @@ class Memori:
         offset: int = 0,
     ) -> list[Fact]:
         """The entity's facts, newest first; without `kinds` all but episodes."""
-        _check_limit(limit)
+        check_limit(limit)
         who = self._who(attribution)
         return self._ready().facts(
             who,
-            kinds=[kind for kind in KINDS if kind != "episode"] if kinds is None else _check_kinds(kinds),
+            kinds=[kind for kind in KINDS if kind != "episode"] if kinds is None else check_kinds(kinds),
             statuses=statuses,
-            as_of=_aware(as_of),
+            as_of=aware(as_of),
             limit=limit,
             offset=offset,
         )
@@ -509,7 +510,7 @@ class Memori:
 
         storage = self._ready()
         for answer in self.plugins.hook.memori_before_record.get_hookimpls():
-            given: Any = answer.function(**_asked_for(answer.argnames, messages=messages, attribution=who))
+            given: Any = answer.function(**asked_for(answer.argnames, messages=messages, attribution=who))
             messages = messages if given is None else to_messages(given)
         if not messages:
             return Receipt(who.session_id or "", conversation_id, stored=0, repeated=0, job_id=None)
@@ -544,7 +545,7 @@ class Memori:
 
     def _stated(self, text: str, kind: Kind, importance: float, valid_from: datetime | None) -> Fact:
         (message,) = to_messages([("user", text)])
-        (kind,) = _check_kinds([kind])
+        (kind,) = check_kinds([kind])
         (message,) = self._redacted((message,))
         if not message.content.strip():
             raise ValueError("There is nothing to remember in a blank text.")
@@ -553,7 +554,7 @@ class Memori:
             text=message.content.strip(),
             kind=kind,
             said_at=datetime.now(UTC),
-            valid_from=_aware(valid_from),
+            valid_from=aware(valid_from),
             importance=min(max(importance, 0.0), 1.0),
             extractor="by hand",
         )
@@ -575,36 +576,3 @@ class Config:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-
-
-def _asked_for(names: Sequence[str], **available: Any) -> dict[str, Any]:
-    return {name: available[name] for name in names if name in available}
-
-
-def _check_query(query: object) -> None:
-    if not isinstance(query, str):
-        raise TypeError(f"query must be a string, got {type(query).__name__}.")
-
-
-def _check_limit(limit: int | None) -> int:
-    if limit is None:
-        return 0
-    if isinstance(limit, bool) or not isinstance(limit, int):
-        raise TypeError(f"limit must be an integer, got {type(limit).__name__}.")
-    if not 1 <= limit <= 10_000:
-        raise ValueError(f"limit must be between 1 and 10000, got {limit}. Page through more with offset or before.")
-    return limit
-
-
-def _check_kinds(kinds: Collection[Kind]) -> list[Kind]:
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if isinstance(kinds, str) or unknown:
-        raise ValueError(f"unknown kind {unknown[0] if unknown else kinds!r}; kinds are {', '.join(KINDS)}.")
-    return list(kinds)
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    """A naive time is refused: which day "yesterday 23:30" is depends on the time zone."""
-    if moment is not None and moment.tzinfo is None:
-        raise ValueError(f"{moment.isoformat()} has no time zone; pass datetime(..., tzinfo=UTC).")
-    return moment
