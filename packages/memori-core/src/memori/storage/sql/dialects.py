@@ -63,7 +63,7 @@ PRODUCTS: dict[str, Traits] = {
         Traits("mysql", _on_duplicate, migration_lock="named", full_text="fulltext"),
         Traits("mariadb", _on_duplicate, migration_lock="named", full_text="fulltext"),
         Traits("tidb", _on_duplicate, skip_locked=False, migration_lock="named"),
-        Traits("oceanbase", _on_duplicate, skip_locked=False, migration_lock="named"),
+        Traits("oceanbase", _on_duplicate, skip_locked=False),
         Traits("oracle"),
     )
 }

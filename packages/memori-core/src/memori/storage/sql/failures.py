@@ -151,14 +151,14 @@ def _size(value: object) -> int:
 
 
 def _code(error: DBAPIError) -> str | int | None:
-    """SQLSTATE from PostgreSQL's drivers, the number from MySQL's and Oracle's, None from SQLite's."""
+    """The number from MySQL's and Oracle's drivers, SQLSTATE from PostgreSQL's, None from SQLite's."""
     cause = error.orig
-    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    if state:
-        return str(state)
     first = cause.args[0] if cause is not None and cause.args else None
-    number = getattr(first, "code", first)
-    return number if isinstance(number, int) else None
+    number = getattr(cause, "errno", None) or getattr(first, "code", first)
+    if isinstance(number, int):
+        return number
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    return str(state) if state else None
 
 
 def _first_line(error: BaseException) -> str:

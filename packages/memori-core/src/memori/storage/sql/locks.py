@@ -44,10 +44,11 @@ def alone(database: Database, connection: Connection) -> Iterator[None]:
             if not connection.invalidated:
                 connection.execute(text(f"SELECT RELEASE_LOCK({_NAME})"))
     elif kind == "row":
+        database.run(_make_row)
         with database.write() as holder:
-            _make_row(holder)
             holder.execute(select(lock_row).with_for_update())
             yield
+            connection.commit()
     else:
         yield
 
@@ -60,4 +61,3 @@ def _make_row(connection: Connection) -> None:
             # Another process was faster; if that is not why, what follows says so.
             connection.rollback()
     insert_missing(connection, lock_row, [{"id": 1}])
-    connection.commit()

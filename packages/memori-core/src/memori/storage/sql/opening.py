@@ -160,27 +160,37 @@ def _prepare_sqlite(_: StorageOptions) -> Any:
     return prepare
 
 
-def _run_on_connect(statement: str) -> Any:
+def _prepare_postgresql(options: StorageOptions) -> Any:
+    """Nobody waits for a lock without end."""
+
     def prepare(connection: Any, _: Any) -> None:
         cursor = connection.cursor()
-        cursor.execute(statement)
+        cursor.execute(f"SET lock_timeout = {int(options.busy_timeout * 1000)}")
         cursor.close()
         connection.commit()
 
     return prepare
 
 
-def _prepare_postgresql(options: StorageOptions) -> Any:
-    """Nobody waits for a lock without end."""
-    return _run_on_connect(f"SET lock_timeout = {int(options.busy_timeout * 1000)}")
-
-
 def _prepare_mysql(options: StorageOptions) -> Any:
     """Nobody waits for a lock without end, and no server cuts a text to fit its column."""
-    return _run_on_connect(
-        f"SET SESSION innodb_lock_wait_timeout = {max(1, int(options.busy_timeout))}, "
-        "sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
-    )
+
+    def prepare(connection: Any, _: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')")
+        try:
+            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {max(1, int(options.busy_timeout))}")
+        except connection.Error as error:
+            if error.args[0] != _UNKNOWN_VARIABLE:
+                raise
+        cursor.close()
+        connection.commit()
+
+    return prepare
+
+
+_UNKNOWN_VARIABLE = 1193
+"""Some relatives of MySQL have another storage engine."""
 
 
 _PREPARE = {

@@ -1,0 +1,674 @@
+CREATE TABLE memori_schema_lock (
+    id INTEGER NOT NULL,
+    PRIMARY KEY (id)
+);
+
+CREATE TABLE memori_schema_version (
+    version INTEGER NOT NULL,
+    applied_at NUMBER(19) NOT NULL,
+    PRIMARY KEY (version)
+);
+
+CREATE TABLE memori_embedding_space (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    embedder VARCHAR2(255 CHAR) NOT NULL,
+    model VARCHAR2(255 CHAR),
+    dimension INTEGER NOT NULL,
+    PRIMARY KEY (id)
+);
+
+CREATE TABLE memori_entity (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    namespace VARCHAR2(255 CHAR),
+    external_id VARCHAR2(255 CHAR) NOT NULL,
+    revision NUMBER(19) NOT NULL,
+    generation VARCHAR2(32 CHAR) NOT NULL,
+    active_space VARCHAR2(32 CHAR),
+    created_at NUMBER(19) NOT NULL,
+    PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_memori_entity_external ON memori_entity (external_id);
+
+CREATE TABLE memori_process (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    namespace VARCHAR2(255 CHAR),
+    external_id VARCHAR2(255 CHAR) NOT NULL,
+    created_at NUMBER(19) NOT NULL,
+    PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_memori_process_external ON memori_process (external_id);
+
+CREATE TABLE memori_entity_fact (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    process_id VARCHAR2(32 CHAR),
+    session_id VARCHAR2(32 CHAR),
+    position INTEGER,
+    message_id VARCHAR2(32 CHAR),
+    kind VARCHAR2(16 CHAR) NOT NULL,
+    status VARCHAR2(16 CHAR) NOT NULL,
+    content CLOB,
+    search_text CLOB NOT NULL,
+    fingerprint VARCHAR2(64 CHAR) NOT NULL,
+    slot VARCHAR2(255 CHAR),
+    speaker CLOB,
+    source VARCHAR2(16 CHAR) NOT NULL,
+    importance FLOAT NOT NULL,
+    mentions INTEGER NOT NULL,
+    tier VARCHAR2(8 CHAR) NOT NULL,
+    extractor VARCHAR2(64 CHAR),
+    said_at NUMBER(19),
+    valid_from NUMBER(19),
+    valid_to NUMBER(19),
+    expires_at NUMBER(19),
+    created_at NUMBER(19) NOT NULL,
+    retired_at NUMBER(19),
+    superseded_by VARCHAR2(32 CHAR),
+    revision NUMBER(19) NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE,
+    FOREIGN KEY(process_id) REFERENCES memori_process (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_fact_fingerprint ON memori_entity_fact (entity_id, fingerprint);
+
+CREATE INDEX ix_memori_fact_revision ON memori_entity_fact (entity_id, revision);
+
+CREATE INDEX ix_memori_fact_slot ON memori_entity_fact (entity_id, slot);
+
+CREATE INDEX ix_memori_fact_status ON memori_entity_fact (entity_id, status, kind);
+
+CREATE TABLE memori_item (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    namespace CLOB NOT NULL,
+    item_key CLOB,
+    content CLOB,
+    space_id VARCHAR2(32 CHAR),
+    vectors BLOB,
+    created_at NUMBER(19) NOT NULL,
+    updated_at NUMBER(19) NOT NULL,
+    expires_at NUMBER(19),
+    PRIMARY KEY (id),
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_item_entity ON memori_item (entity_id, updated_at);
+
+CREATE INDEX ix_memori_item_expiry ON memori_item (expires_at);
+
+CREATE TABLE memori_node (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    name CLOB,
+    type VARCHAR2(64 CHAR),
+    PRIMARY KEY (id),
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_node_entity ON memori_node (entity_id);
+
+CREATE TABLE memori_predicate (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    name CLOB,
+    PRIMARY KEY (id),
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_predicate_entity ON memori_predicate (entity_id);
+
+CREATE TABLE memori_process_attribute (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    process_id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR),
+    content CLOB,
+    fingerprint VARCHAR2(64 CHAR) NOT NULL,
+    mentions INTEGER NOT NULL,
+    created_at NUMBER(19) NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(process_id) REFERENCES memori_process (id) ON DELETE CASCADE,
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_process_attribute ON memori_process_attribute (process_id, fingerprint);
+
+CREATE TABLE memori_session (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    process_id VARCHAR2(32 CHAR),
+    external_id VARCHAR2(255 CHAR) NOT NULL,
+    implicit SMALLINT NOT NULL,
+    message_count INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    created_at NUMBER(19) NOT NULL,
+    last_at NUMBER(19) NOT NULL,
+    last_digest VARCHAR2(64 CHAR),
+    PRIMARY KEY (id),
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE,
+    FOREIGN KEY(process_id) REFERENCES memori_process (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_session_digest ON memori_session (entity_id, last_digest);
+
+CREATE INDEX ix_memori_session_recent ON memori_session (entity_id, process_id, last_at);
+
+CREATE TABLE memori_augmentation_job (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    session_id VARCHAR2(32 CHAR) NOT NULL,
+    first_position INTEGER NOT NULL,
+    last_position INTEGER NOT NULL,
+    state VARCHAR2(8 CHAR) NOT NULL,
+    attempts INTEGER NOT NULL,
+    lease_token VARCHAR2(32 CHAR),
+    lease_until NUMBER(19),
+    next_attempt_at NUMBER(19) NOT NULL,
+    last_error CLOB,
+    created_at NUMBER(19) NOT NULL,
+    finished_at NUMBER(19),
+    PRIMARY KEY (id),
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE,
+    FOREIGN KEY(session_id) REFERENCES memori_session (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_job_due ON memori_augmentation_job (state, next_attempt_at);
+
+CREATE INDEX ix_memori_job_entity ON memori_augmentation_job (entity_id, state);
+
+CREATE TABLE memori_conversation (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    session_id VARCHAR2(32 CHAR) NOT NULL,
+    external_id VARCHAR2(255 CHAR),
+    summary CLOB,
+    started_at NUMBER(19) NOT NULL,
+    last_at NUMBER(19) NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE,
+    FOREIGN KEY(session_id) REFERENCES memori_session (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_conversation_latest ON memori_conversation (session_id, last_at);
+
+CREATE INDEX ix_memori_conversation_recent ON memori_conversation (entity_id, last_at);
+
+CREATE TABLE memori_entity_fact_mention (
+    fact_id VARCHAR2(32 CHAR) NOT NULL,
+    message_id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    PRIMARY KEY (fact_id, message_id),
+    FOREIGN KEY(fact_id) REFERENCES memori_entity_fact (id) ON DELETE CASCADE,
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_mention_entity ON memori_entity_fact_mention (entity_id);
+
+CREATE TABLE memori_fact_embedding (
+    fact_id VARCHAR2(32 CHAR) NOT NULL,
+    space_id VARCHAR2(32 CHAR) NOT NULL,
+    passage INTEGER NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    vector BLOB NOT NULL,
+    window_ids CLOB,
+    PRIMARY KEY (fact_id, space_id, passage),
+    FOREIGN KEY(fact_id) REFERENCES memori_entity_fact (id) ON DELETE CASCADE,
+    FOREIGN KEY(space_id) REFERENCES memori_embedding_space (id),
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_embedding_entity ON memori_fact_embedding (entity_id, space_id);
+
+CREATE TABLE memori_fact_search (
+    ordinal NUMBER(19) GENERATED BY DEFAULT AS IDENTITY,
+    fact_id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    tokens CLOB NOT NULL,
+    PRIMARY KEY (ordinal),
+    CONSTRAINT uq_memori_search_fact UNIQUE (fact_id),
+    FOREIGN KEY(fact_id) REFERENCES memori_entity_fact (id) ON DELETE CASCADE,
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_search_entity ON memori_fact_search (entity_id);
+
+CREATE TABLE memori_knowledge_graph (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    fact_id VARCHAR2(32 CHAR) NOT NULL,
+    subject_id VARCHAR2(32 CHAR) NOT NULL,
+    predicate_id VARCHAR2(32 CHAR) NOT NULL,
+    object_id VARCHAR2(32 CHAR) NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE,
+    FOREIGN KEY(fact_id) REFERENCES memori_entity_fact (id) ON DELETE CASCADE,
+    FOREIGN KEY(subject_id) REFERENCES memori_node (id) ON DELETE CASCADE,
+    FOREIGN KEY(predicate_id) REFERENCES memori_predicate (id) ON DELETE CASCADE,
+    FOREIGN KEY(object_id) REFERENCES memori_node (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_graph_entity ON memori_knowledge_graph (entity_id);
+
+CREATE INDEX ix_memori_graph_fact ON memori_knowledge_graph (fact_id);
+
+CREATE TABLE memori_conversation_message (
+    id VARCHAR2(32 CHAR) NOT NULL,
+    entity_id VARCHAR2(32 CHAR) NOT NULL,
+    session_id VARCHAR2(32 CHAR) NOT NULL,
+    conversation_id VARCHAR2(32 CHAR) NOT NULL,
+    position INTEGER NOT NULL,
+    role VARCHAR2(16 CHAR) NOT NULL,
+    name CLOB,
+    content CLOB,
+    native_id VARCHAR2(255 CHAR),
+    digest VARCHAR2(64 CHAR) NOT NULL,
+    tools CLOB,
+    payload CLOB,
+    source VARCHAR2(16 CHAR) NOT NULL,
+    partial SMALLINT NOT NULL,
+    archived SMALLINT NOT NULL,
+    said_at NUMBER(19) NOT NULL,
+    created_at NUMBER(19) NOT NULL,
+    PRIMARY KEY (id),
+    CONSTRAINT uq_memori_message_position UNIQUE (session_id, position),
+    FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE,
+    FOREIGN KEY(session_id) REFERENCES memori_session (id) ON DELETE CASCADE,
+    FOREIGN KEY(conversation_id) REFERENCES memori_conversation (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memori_message_conversation ON memori_conversation_message (conversation_id, position);
+
+CREATE INDEX ix_memori_message_entity ON memori_conversation_message (entity_id, said_at);
+
+CREATE INDEX ix_memori_message_native ON memori_conversation_message (session_id, native_id);
+
+SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
+FROM memori_session
+WHERE memori_session.id = :id_1 FOR UPDATE;
+
+SELECT memori_entity.id
+FROM memori_entity
+WHERE memori_entity.id IN (__[POSTCOMPILE_id_1]);
+
+INSERT INTO memori_entity (id, namespace, external_id, revision, generation, created_at) VALUES (:id, :namespace, :external_id, :revision, :generation, :created_at);
+
+SELECT memori_process.id
+FROM memori_process
+WHERE memori_process.id IN (__[POSTCOMPILE_id_1]);
+
+INSERT INTO memori_process (id, namespace, external_id, created_at) VALUES (:id, :namespace, :external_id, :created_at);
+
+SELECT memori_session.id
+FROM memori_session
+WHERE memori_session.id IN (__[POSTCOMPILE_id_1]);
+
+INSERT INTO memori_session (id, entity_id, process_id, external_id, implicit, message_count, version, created_at, last_at) VALUES (:id, :entity_id, :process_id, :external_id, :implicit, :message_count, :version, :created_at, :last_at);
+
+SELECT memori_conversation_message.native_id
+FROM memori_conversation_message
+WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.native_id IN (__[POSTCOMPILE_native_id_1]);
+
+SELECT memori_conversation.id, memori_conversation.entity_id, memori_conversation.session_id, memori_conversation.external_id, memori_conversation.summary, memori_conversation.started_at, memori_conversation.last_at
+FROM memori_conversation
+WHERE memori_conversation.session_id = :session_id_1 ORDER BY memori_conversation.last_at DESC, memori_conversation.id DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+INSERT INTO memori_conversation (id, entity_id, session_id, external_id, started_at, last_at) VALUES (:id, :entity_id, :session_id, :external_id, :started_at, :last_at);
+
+INSERT INTO memori_conversation_message (id, entity_id, session_id, conversation_id, position, role, name, content, native_id, digest, tools, payload, source, partial, archived, said_at, created_at) VALUES (:id, :entity_id, :session_id, :conversation_id, :position, :role, :name, :content, :native_id, :digest, :tools, :payload, :source, :partial, :archived, :said_at, :created_at);
+
+UPDATE memori_session SET message_count=:message_count, version=:version, last_at=:last_at, last_digest=:last_digest WHERE memori_session.id = :id_1;
+
+UPDATE memori_conversation SET last_at=:last_at WHERE memori_conversation.id = :id_1;
+
+INSERT INTO memori_augmentation_job (id, entity_id, session_id, first_position, last_position, state, attempts, next_attempt_at, created_at) VALUES (:id, :entity_id, :session_id, :first_position, :last_position, :state, :attempts, :next_attempt_at, :created_at);
+
+SELECT memori_conversation_message.digest, memori_conversation_message.native_id
+FROM memori_conversation_message
+WHERE memori_conversation_message.session_id = :session_id_1 ORDER BY memori_conversation_message.position DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_conversation.id
+FROM memori_conversation
+WHERE memori_conversation.id IN (__[POSTCOMPILE_id_1]);
+
+SELECT memori_entity.id
+FROM memori_entity
+WHERE memori_entity.id = :id_1 FOR UPDATE;
+
+SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
+FROM memori_session
+WHERE memori_session.entity_id = :entity_id_1 AND memori_session.process_id = :process_id_1 AND memori_session.last_digest IN (__[POSTCOMPILE_last_digest_1]) ORDER BY memori_session.last_at DESC, memori_session.id DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
+FROM memori_session
+WHERE memori_session.entity_id = :entity_id_1 AND memori_session.process_id = :process_id_1 AND memori_session.implicit = :implicit_1 AND memori_session.last_at >= :last_at_1 ORDER BY memori_session.last_at DESC, memori_session.id DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
+WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_session.id = :id_1 AND memori_conversation_message.position < :position_1 ORDER BY memori_conversation_message.position DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_conversation.id, memori_conversation.external_id
+FROM memori_conversation
+WHERE memori_conversation.entity_id = :entity_id_1 AND (memori_conversation.id = :id_1 OR memori_conversation.external_id = :external_id_1);
+
+SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
+WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_session.id = :id_1 AND memori_conversation_message.conversation_id IN (__[POSTCOMPILE_conversation_id_1]) ORDER BY memori_conversation_message.position DESC;
+
+SELECT memori_conversation.id, memori_conversation.entity_id, memori_conversation.session_id, memori_conversation.external_id, memori_conversation.summary, memori_conversation.started_at, memori_conversation.last_at, memori_session.external_id AS session, (SELECT count(*) AS count_1
+FROM memori_conversation_message
+WHERE memori_conversation_message.conversation_id = memori_conversation.id) AS message_count
+FROM memori_conversation JOIN memori_session ON memori_session.id = memori_conversation.session_id
+WHERE memori_conversation.entity_id = :entity_id_1 AND memori_session.id = :id_1 ORDER BY memori_conversation.last_at DESC, memori_conversation.id DESC
+ OFFSET __[POSTCOMPILE_param_1] ROWS
+ FETCH FIRST __[POSTCOMPILE_param_2] ROWS ONLY;
+
+SELECT memori_augmentation_job.id
+FROM memori_augmentation_job JOIN memori_session ON memori_session.id = memori_augmentation_job.session_id
+WHERE memori_augmentation_job.state IN (__[POSTCOMPILE_state_1]) AND memori_augmentation_job.entity_id = :entity_id_1 AND memori_session.id = :id_1 ORDER BY memori_augmentation_job.created_at;
+
+SELECT memori_augmentation_job.state, count(*) AS jobs, min(memori_augmentation_job.created_at) AS oldest
+FROM memori_augmentation_job JOIN memori_session ON memori_session.id = memori_augmentation_job.session_id
+WHERE memori_augmentation_job.entity_id = :entity_id_1 AND memori_session.id = :id_1 GROUP BY memori_augmentation_job.state;
+
+SELECT memori_augmentation_job.last_error
+FROM memori_augmentation_job JOIN memori_session ON memori_session.id = memori_augmentation_job.session_id
+WHERE memori_augmentation_job.entity_id = :entity_id_1 AND memori_session.id = :id_1 AND memori_augmentation_job.last_error IS NOT NULL ORDER BY memori_augmentation_job.id DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_augmentation_job.id
+FROM memori_augmentation_job JOIN memori_session ON memori_session.id = memori_augmentation_job.session_id
+WHERE memori_augmentation_job.state = :state_1 AND memori_augmentation_job.entity_id = :entity_id_1 AND memori_session.id = :id_1;
+
+SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
+WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_session.process_id = :process_id_1 AND memori_conversation_message.position < :position_1 ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
+WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_session.process_id = :process_id_1 AND memori_conversation_message.conversation_id IN (__[POSTCOMPILE_conversation_id_1]) ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC;
+
+SELECT memori_conversation.id, memori_conversation.entity_id, memori_conversation.session_id, memori_conversation.external_id, memori_conversation.summary, memori_conversation.started_at, memori_conversation.last_at, memori_session.external_id AS session, (SELECT count(*) AS count_1
+FROM memori_conversation_message
+WHERE memori_conversation_message.conversation_id = memori_conversation.id) AS message_count
+FROM memori_conversation JOIN memori_session ON memori_session.id = memori_conversation.session_id
+WHERE memori_conversation.entity_id = :entity_id_1 AND memori_session.process_id = :process_id_1 ORDER BY memori_conversation.last_at DESC, memori_conversation.id DESC
+ OFFSET __[POSTCOMPILE_param_1] ROWS
+ FETCH FIRST __[POSTCOMPILE_param_2] ROWS ONLY;
+
+SELECT memori_augmentation_job.id
+FROM memori_augmentation_job JOIN memori_session ON memori_session.id = memori_augmentation_job.session_id
+WHERE memori_augmentation_job.state IN (__[POSTCOMPILE_state_1]) AND memori_augmentation_job.entity_id = :entity_id_1 AND memori_session.process_id = :process_id_1 ORDER BY memori_augmentation_job.created_at;
+
+SELECT memori_augmentation_job.state, count(*) AS jobs, min(memori_augmentation_job.created_at) AS oldest
+FROM memori_augmentation_job JOIN memori_session ON memori_session.id = memori_augmentation_job.session_id
+WHERE memori_augmentation_job.entity_id = :entity_id_1 AND memori_session.process_id = :process_id_1 GROUP BY memori_augmentation_job.state;
+
+SELECT memori_augmentation_job.last_error
+FROM memori_augmentation_job JOIN memori_session ON memori_session.id = memori_augmentation_job.session_id
+WHERE memori_augmentation_job.entity_id = :entity_id_1 AND memori_session.process_id = :process_id_1 AND memori_augmentation_job.last_error IS NOT NULL ORDER BY memori_augmentation_job.id DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_augmentation_job.id
+FROM memori_augmentation_job JOIN memori_session ON memori_session.id = memori_augmentation_job.session_id
+WHERE memori_augmentation_job.state = :state_1 AND memori_augmentation_job.entity_id = :entity_id_1 AND memori_session.process_id = :process_id_1;
+
+SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
+WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_conversation_message.position < :position_1 ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
+WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_conversation_message.conversation_id IN (__[POSTCOMPILE_conversation_id_1]) ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC;
+
+SELECT memori_conversation.id, memori_conversation.entity_id, memori_conversation.session_id, memori_conversation.external_id, memori_conversation.summary, memori_conversation.started_at, memori_conversation.last_at, memori_session.external_id AS session, (SELECT count(*) AS count_1
+FROM memori_conversation_message
+WHERE memori_conversation_message.conversation_id = memori_conversation.id) AS message_count
+FROM memori_conversation JOIN memori_session ON memori_session.id = memori_conversation.session_id
+WHERE memori_conversation.entity_id = :entity_id_1 ORDER BY memori_conversation.last_at DESC, memori_conversation.id DESC
+ OFFSET __[POSTCOMPILE_param_1] ROWS
+ FETCH FIRST __[POSTCOMPILE_param_2] ROWS ONLY;
+
+SELECT memori_augmentation_job.id
+FROM memori_augmentation_job
+WHERE memori_augmentation_job.state IN (__[POSTCOMPILE_state_1]) AND memori_augmentation_job.entity_id = :entity_id_1 ORDER BY memori_augmentation_job.created_at;
+
+SELECT memori_augmentation_job.state, count(*) AS jobs, min(memori_augmentation_job.created_at) AS oldest
+FROM memori_augmentation_job
+WHERE memori_augmentation_job.entity_id = :entity_id_1 GROUP BY memori_augmentation_job.state;
+
+SELECT memori_augmentation_job.last_error
+FROM memori_augmentation_job
+WHERE memori_augmentation_job.entity_id = :entity_id_1 AND memori_augmentation_job.last_error IS NOT NULL ORDER BY memori_augmentation_job.id DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_augmentation_job.id
+FROM memori_augmentation_job
+WHERE memori_augmentation_job.state = :state_1 AND memori_augmentation_job.entity_id = :entity_id_1;
+
+SELECT memori_augmentation_job.id
+FROM memori_augmentation_job
+WHERE memori_augmentation_job.state IN (__[POSTCOMPILE_state_1]) ORDER BY memori_augmentation_job.created_at;
+
+SELECT memori_augmentation_job.id
+FROM memori_augmentation_job
+WHERE memori_augmentation_job.state = :state_1 AND memori_augmentation_job.next_attempt_at <= :next_attempt_at_1 OR memori_augmentation_job.state = :state_2 AND memori_augmentation_job.lease_until <= :lease_until_1
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_augmentation_job.id
+FROM memori_augmentation_job
+WHERE memori_augmentation_job.state = :state_1 AND memori_augmentation_job.next_attempt_at <= :next_attempt_at_1 OR memori_augmentation_job.state = :state_2 AND memori_augmentation_job.lease_until <= :lease_until_1 ORDER BY memori_augmentation_job.created_at, memori_augmentation_job.id
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_augmentation_job.id
+FROM memori_augmentation_job
+WHERE memori_augmentation_job.id IN (__[POSTCOMPILE_id_1]) AND (memori_augmentation_job.state = :state_1 AND memori_augmentation_job.next_attempt_at <= :next_attempt_at_1 OR memori_augmentation_job.state = :state_2 AND memori_augmentation_job.lease_until <= :lease_until_1) FOR UPDATE SKIP LOCKED;
+
+UPDATE memori_augmentation_job SET state=:state, attempts=(memori_augmentation_job.attempts + :attempts_1), lease_token=:lease_token, lease_until=:lease_until WHERE memori_augmentation_job.id IN (__[POSTCOMPILE_id_1]) AND (memori_augmentation_job.state = :state_1 AND memori_augmentation_job.next_attempt_at <= :next_attempt_at_1 OR memori_augmentation_job.state = :state_2 AND memori_augmentation_job.lease_until <= :lease_until_1);
+
+SELECT memori_augmentation_job.id, memori_augmentation_job.entity_id, memori_augmentation_job.session_id, memori_augmentation_job.first_position, memori_augmentation_job.last_position, memori_augmentation_job.state, memori_augmentation_job.attempts, memori_augmentation_job.lease_token, memori_augmentation_job.lease_until, memori_augmentation_job.next_attempt_at, memori_augmentation_job.last_error, memori_augmentation_job.created_at, memori_augmentation_job.finished_at, memori_entity.namespace, memori_entity.external_id AS entity, memori_process.external_id AS process, memori_session.external_id AS session
+FROM memori_augmentation_job JOIN memori_session ON memori_session.id = memori_augmentation_job.session_id JOIN memori_entity ON memori_entity.id = memori_session.entity_id LEFT OUTER JOIN memori_process ON memori_process.id = memori_session.process_id
+WHERE memori_augmentation_job.id IN (__[POSTCOMPILE_id_1]) AND memori_augmentation_job.lease_token = :lease_token_1 ORDER BY memori_augmentation_job.created_at, memori_augmentation_job.id;
+
+SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at
+FROM memori_conversation_message
+WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.position <= :position_1 ORDER BY memori_conversation_message.position DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+UPDATE memori_augmentation_job SET lease_until=:lease_until WHERE memori_augmentation_job.id = :id_1 AND memori_augmentation_job.state = :state_1 AND memori_augmentation_job.lease_token = :lease_token_1;
+
+UPDATE memori_augmentation_job SET state=:state, lease_token=:lease_token, lease_until=:lease_until, next_attempt_at=:next_attempt_at, last_error=:last_error, finished_at=:finished_at WHERE memori_augmentation_job.id = :id_1 AND memori_augmentation_job.state = :state_1 AND memori_augmentation_job.lease_token = :lease_token_1;
+
+UPDATE memori_augmentation_job SET state=:state, attempts=:attempts, next_attempt_at=:next_attempt_at, finished_at=:finished_at WHERE memori_augmentation_job.id IN (__[POSTCOMPILE_id_1]) AND memori_augmentation_job.state = :state_1;
+
+SELECT memori_entity.revision, memori_entity.generation
+FROM memori_entity
+WHERE memori_entity.id = :id_1;
+
+UPDATE memori_augmentation_job SET state=:state, lease_token=:lease_token, lease_until=:lease_until, last_error=:last_error, finished_at=:finished_at WHERE memori_augmentation_job.id = :id_1 AND memori_augmentation_job.state = :state_1 AND memori_augmentation_job.lease_token = :lease_token_1;
+
+SELECT memori_entity.revision, memori_entity.generation
+FROM memori_entity
+WHERE memori_entity.id = :id_1 FOR UPDATE;
+
+SELECT memori_embedding_space.id
+FROM memori_embedding_space
+WHERE memori_embedding_space.id IN (__[POSTCOMPILE_id_1]);
+
+INSERT INTO memori_embedding_space (id, embedder, model, dimension) VALUES (:id, :embedder, :model, :dimension);
+
+UPDATE memori_entity SET revision=:revision, active_space=:active_space WHERE memori_entity.id = :id_1;
+
+INSERT INTO memori_entity_fact (id, entity_id, process_id, session_id, position, message_id, kind, status, content, search_text, fingerprint, slot, speaker, source, importance, mentions, tier, extractor, said_at, valid_from, valid_to, expires_at, created_at, retired_at, superseded_by, revision) VALUES (:id, :entity_id, :process_id, :session_id, :position, :message_id, :kind, :status, :content, :search_text, :fingerprint, :slot, :speaker, :source, :importance, :mentions, :tier, :extractor, :said_at, :valid_from, :valid_to, :expires_at, :created_at, :retired_at, :superseded_by, :revision);
+
+INSERT INTO memori_fact_embedding (fact_id, space_id, passage, entity_id, vector, window_ids) VALUES (:fact_id, :space_id, :passage, :entity_id, :vector, :window_ids);
+
+SELECT memori_node.id
+FROM memori_node
+WHERE memori_node.id IN (__[POSTCOMPILE_id_1]);
+
+INSERT INTO memori_node (id, entity_id, name, type) VALUES (:id, :entity_id, :name, :type);
+
+SELECT memori_predicate.id
+FROM memori_predicate
+WHERE memori_predicate.id IN (__[POSTCOMPILE_id_1]);
+
+INSERT INTO memori_predicate (id, entity_id, name) VALUES (:id, :entity_id, :name);
+
+INSERT INTO memori_knowledge_graph (id, entity_id, fact_id, subject_id, predicate_id, object_id) VALUES (:id, :entity_id, :fact_id, :subject_id, :predicate_id, :object_id);
+
+INSERT INTO memori_fact_search (fact_id, entity_id, tokens) VALUES (:fact_id, :entity_id, :tokens) RETURNING memori_fact_search.ordinal INTO :ret_0;
+
+SELECT memori_augmentation_job.id, memori_augmentation_job.state
+FROM memori_augmentation_job
+WHERE memori_augmentation_job.id IN (__[POSTCOMPILE_id_1]);
+
+UPDATE memori_entity_fact SET mentions=(memori_entity_fact.mentions + :mentions_1), revision=:revision WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]);
+
+SELECT memori_entity_fact_mention.fact_id, memori_entity_fact_mention.message_id
+FROM memori_entity_fact_mention
+WHERE memori_entity_fact_mention.fact_id IN (__[POSTCOMPILE_fact_id_1]);
+
+INSERT INTO memori_entity_fact_mention (fact_id, message_id, entity_id) VALUES (:fact_id, :message_id, :entity_id);
+
+SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
+FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND (memori_entity_fact.valid_from <= :valid_from_1 OR memori_entity_fact.valid_from IS NULL AND coalesce(memori_entity_fact.said_at, memori_entity_fact.created_at) <= :coalesce_1) AND (memori_entity_fact.valid_to IS NULL OR memori_entity_fact.valid_to > :valid_to_1) AND memori_entity_fact.kind IN (__[POSTCOMPILE_kind_1]) AND memori_entity_fact.process_id = :process_id_1 ORDER BY memori_entity_fact.created_at DESC, coalesce(memori_entity_fact.position, :coalesce_2) DESC, memori_entity_fact.id DESC
+ OFFSET __[POSTCOMPILE_param_1] ROWS
+ FETCH FIRST __[POSTCOMPILE_param_2] ROWS ONLY;
+
+SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
+FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]) ORDER BY memori_entity_fact.created_at DESC, coalesce(memori_entity_fact.position, :coalesce_1) DESC, memori_entity_fact.id DESC;
+
+SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
+FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND memori_entity_fact.slot IN (__[POSTCOMPILE_slot_1]) ORDER BY memori_entity_fact.created_at DESC, coalesce(memori_entity_fact.position, :coalesce_1) DESC, memori_entity_fact.id DESC;
+
+SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
+FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND memori_entity_fact.fingerprint IN (__[POSTCOMPILE_fingerprint_1]) ORDER BY memori_entity_fact.created_at DESC, coalesce(memori_entity_fact.position, :coalesce_1) DESC, memori_entity_fact.id DESC;
+
+SELECT memori_fact_embedding.fact_id, memori_fact_embedding.vector
+FROM memori_fact_embedding JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_embedding.fact_id
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.revision > :revision_1 AND memori_entity_fact.revision <= :revision_2 AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND memori_fact_embedding.space_id = :space_id_1 ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
+
+SELECT memori_entity_fact.id, memori_entity_fact.search_text, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.speaker, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to
+FROM memori_entity_fact
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.revision > :revision_1 AND memori_entity_fact.revision <= :revision_2 AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
+
+SELECT memori_fact_embedding.fact_id, memori_fact_embedding.vector
+FROM memori_fact_embedding JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_embedding.fact_id
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.revision > :revision_1 AND memori_entity_fact.revision <= :revision_2 AND memori_fact_embedding.space_id = :space_id_1 ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
+
+SELECT memori_entity_fact.id, memori_entity_fact.search_text, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.speaker, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to
+FROM memori_entity_fact
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.revision > :revision_1 AND memori_entity_fact.revision <= :revision_2 ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
+
+SELECT memori_entity_fact.id, memori_entity_fact.search_text
+FROM (SELECT found.ordinal AS ordinal, count(*) AS matched
+FROM (SELECT memori_fact_search.ordinal AS ordinal
+FROM memori_fact_search
+WHERE memori_fact_search.entity_id = :entity_id_1 AND memori_fact_search.tokens LIKE :tokens_1 UNION ALL SELECT memori_fact_search.ordinal AS ordinal
+FROM memori_fact_search
+WHERE memori_fact_search.entity_id = :entity_id_2 AND memori_fact_search.tokens LIKE :tokens_2) found GROUP BY found.ordinal ORDER BY count(*) DESC, found.ordinal DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY) best JOIN memori_fact_search ON memori_fact_search.ordinal = best.ordinal JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_search.fact_id
+WHERE memori_entity_fact.entity_id = :entity_id_3 AND memori_entity_fact.status = :status_1 ORDER BY best.matched DESC, best.ordinal DESC;
+
+SELECT memori_knowledge_graph.fact_id, subject.name AS subject_name, subject.type AS subject_type, memori_predicate.name AS predicate_name, target.name AS target_name, target.type AS target_type
+FROM memori_knowledge_graph JOIN memori_entity_fact ON memori_entity_fact.id = memori_knowledge_graph.fact_id JOIN memori_node subject ON subject.id = memori_knowledge_graph.subject_id JOIN memori_predicate ON memori_predicate.id = memori_knowledge_graph.predicate_id JOIN memori_node target ON target.id = memori_knowledge_graph.object_id
+WHERE memori_knowledge_graph.entity_id = :entity_id_1 AND memori_entity_fact.status = :status_1 ORDER BY memori_knowledge_graph.id
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+UPDATE memori_entity SET revision=:revision WHERE memori_entity.id = :id_1;
+
+UPDATE memori_entity_fact SET status=:new_status, valid_to=coalesce(:until, memori_entity_fact.valid_to), retired_at=:retired_at, superseded_by=:successor, revision=:revision WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.id = :retired_id;
+
+DELETE FROM memori_fact_search WHERE memori_fact_search.entity_id = :entity_id_1 AND memori_fact_search.fact_id IN (__[POSTCOMPILE_fact_id_1]);
+
+SELECT memori_session.version
+FROM memori_session
+WHERE memori_session.id = :id_1;
+
+SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at
+FROM memori_conversation_message
+WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 ORDER BY memori_conversation_message.position;
+
+SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at
+FROM memori_conversation_message
+WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.entity_id = :entity_id_1 ORDER BY memori_conversation_message.position;
+
+UPDATE memori_conversation_message SET archived=:archived WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.id IN (__[POSTCOMPILE_id_1]) AND memori_conversation_message.archived = :archived_1;
+
+SELECT memori_conversation_message.digest
+FROM memori_conversation_message
+WHERE memori_conversation_message.session_id = :session_id_1 ORDER BY memori_conversation_message.position DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+UPDATE memori_session SET version=(memori_session.version + :version_1), last_digest=:last_digest WHERE memori_session.id = :id_1;
+
+SELECT memori_conversation_message.id, memori_conversation_message.digest, memori_conversation_message.native_id, memori_conversation_message.payload
+FROM memori_conversation_message
+WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.archived = :archived_1 ORDER BY memori_conversation_message.position;
+
+DELETE FROM memori_conversation_message WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.id IN (__[POSTCOMPILE_id_1]);
+
+SELECT memori_item.id, memori_item.created_at
+FROM memori_item
+WHERE memori_item.id IN (__[POSTCOMPILE_id_1]) AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :expires_at_1);
+
+DELETE FROM memori_item WHERE memori_item.id IN (__[POSTCOMPILE_id_1]) AND memori_item.entity_id = :entity_id_1;
+
+INSERT INTO memori_item (id, entity_id, namespace, item_key, content, space_id, vectors, created_at, updated_at, expires_at) VALUES (:id, :entity_id, :namespace, :item_key, :content, :space_id, :vectors, :created_at, :updated_at, :expires_at);
+
+SELECT memori_item.id, memori_item.entity_id, memori_item.namespace, memori_item.item_key, memori_item.content, memori_item.space_id, memori_item.vectors, memori_item.created_at, memori_item.updated_at, memori_item.expires_at
+FROM memori_item
+WHERE memori_item.entity_id = :entity_id_1 AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :expires_at_1) AND memori_item.id IN (__[POSTCOMPILE_id_1]);
+
+UPDATE memori_item SET expires_at=:expires_at WHERE memori_item.entity_id = :entity_id_1 AND memori_item.id IN (__[POSTCOMPILE_id_1]) AND memori_item.expires_at > :expires_at_1;
+
+SELECT memori_item.id, memori_item.entity_id, memori_item.namespace, memori_item.item_key, memori_item.content, memori_item.space_id, memori_item.vectors, memori_item.created_at, memori_item.updated_at, memori_item.expires_at
+FROM memori_item
+WHERE memori_item.entity_id = :entity_id_1 AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :expires_at_1) ORDER BY memori_item.updated_at DESC, memori_item.id;
+
+SELECT memori_item.namespace
+FROM memori_item
+WHERE memori_item.entity_id = :entity_id_1 AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :expires_at_1);
+
+DELETE FROM memori_item WHERE memori_item.expires_at <= :expires_at_1;
+
+DELETE FROM memori_knowledge_graph WHERE memori_knowledge_graph.entity_id = :entity_id_1;
+
+DELETE FROM memori_predicate WHERE memori_predicate.entity_id = :entity_id_1;
+
+DELETE FROM memori_node WHERE memori_node.entity_id = :entity_id_1;
+
+DELETE FROM memori_fact_search WHERE memori_fact_search.entity_id = :entity_id_1;
+
+DELETE FROM memori_fact_embedding WHERE memori_fact_embedding.entity_id = :entity_id_1;
+
+DELETE FROM memori_entity_fact_mention WHERE memori_entity_fact_mention.entity_id = :entity_id_1;
+
+DELETE FROM memori_process_attribute WHERE memori_process_attribute.entity_id = :entity_id_1;
+
+DELETE FROM memori_item WHERE memori_item.entity_id = :entity_id_1;
+
+DELETE FROM memori_augmentation_job WHERE memori_augmentation_job.entity_id = :entity_id_1;
+
+DELETE FROM memori_entity_fact WHERE memori_entity_fact.entity_id = :entity_id_1;
+
+DELETE FROM memori_conversation_message WHERE memori_conversation_message.entity_id = :entity_id_1;
+
+DELETE FROM memori_conversation WHERE memori_conversation.entity_id = :entity_id_1;
+
+DELETE FROM memori_session WHERE memori_session.entity_id = :entity_id_1;
+
+DELETE FROM memori_entity WHERE memori_entity.id = :id_1;
