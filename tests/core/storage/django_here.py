@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from itertools import count
 
 import django
+import pymysql
 from django.conf import settings
 from django.db import connections
 from sqlalchemy.engine import make_url
@@ -13,6 +14,8 @@ _numbers = count()
 
 
 def _set_up():
+    # Django asks for mysqlclient, which needs a compiler; PyMySQL answers to its name.
+    pymysql.install_as_MySQLdb()
     settings.configure(
         ALLOWED_HOSTS=["testserver"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
@@ -52,7 +55,7 @@ def server(url):
     """Settings of the database of an SQLAlchemy URL."""
     made = make_url(url)
     return {
-        "ENGINE": f"django.db.backends.{'mysql' if 'mysql' in made.drivername else 'postgresql'}",
+        "ENGINE": f"django.db.backends.{'mysql' if 'pymysql' in made.drivername else 'postgresql'}",
         "NAME": made.database,
         "USER": made.username or "",
         "PASSWORD": made.password or "",

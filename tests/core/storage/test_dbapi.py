@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import sys
 import threading
 import traceback
 from datetime import UTC, datetime
@@ -173,9 +174,14 @@ def test_a_context_manager_is_left_when_an_operation_fails(file):
     assert inside == []
 
 
-@pytest.mark.parametrize("isolation_level", [None, "DEFERRED"])
-def test_half_a_turn_is_never_stored_under_autocommit(file, isolation_level):
-    storage = DBAPIStorage(lambda: sqlite3.connect(file, isolation_level=isolation_level), StorageOptions())
+MODES = [{"isolation_level": None}, {"isolation_level": "DEFERRED"}]
+if sys.version_info >= (3, 12):
+    MODES += [{"autocommit": True}, {"autocommit": False}]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_half_a_turn_is_never_stored_under_autocommit(file, mode):
+    storage = DBAPIStorage(lambda: sqlite3.connect(file, **mode), StorageOptions())
     append(storage)
 
     with pytest.raises(StorageError):

@@ -11,7 +11,7 @@ from memori.storage.base import StorageOptions
 from memori.storage.django.storage import DjangoStorage
 
 from tests.core.storage import django_here
-from tests.core.storage.servers import postgresql
+from tests.core.storage.servers import mariadb, postgresql
 
 
 @pytest.fixture
@@ -61,6 +61,18 @@ class TestSQLite(StorageConformance, TranscriptConformance, ItemConformance):
     @pytest.fixture
     def connect(self, sqlite):
         return migrated(sqlite)
+
+
+@pytest.fixture
+def maria():
+    with mariadb().database() as url, django_here.database(**django_here.server(url)) as alias:
+        yield alias
+
+
+class TestMariaDB(StorageConformance):
+    @pytest.fixture
+    def connect(self, maria):
+        return migrated(maria)
 
 
 class TestPostgreSQL(StorageConformance, TranscriptConformance, ItemConformance):

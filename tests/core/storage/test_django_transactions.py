@@ -13,22 +13,23 @@ from memori.errors import MemoriError, StorageError, StorageUnavailableError, Un
 
 from tests.core.storage import django_here
 from tests.core.storage.django_here import Group
-from tests.core.storage.servers import postgresql
+from tests.core.storage.servers import mariadb, postgresql
 from tests.loopback import LoopbackServer, openai
 
 ADA = Attribution("ada", "bot")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def alias(request, tmp_path):
-    if request.param == "sqlite":
-        with django_here.database(**django_here.sqlite(tmp_path / "site.db")) as alias:
-            call_command("migrate", database=alias, verbosity=0)
-            yield alias
-    else:
-        with postgresql().database() as url, django_here.database(**django_here.server(url)) as alias:
-            call_command("migrate", database=alias, verbosity=0)
-            yield alias
+    with contextlib.ExitStack() as stack:
+        if request.param == "sqlite":
+            options = django_here.sqlite(tmp_path / "site.db")
+        else:
+            running = postgresql() if request.param == "postgresql" else mariadb()
+            options = django_here.server(stack.enter_context(running.database()))
+        alias = stack.enter_context(django_here.database(**options))
+        call_command("migrate", database=alias, verbosity=0)
+        yield alias
 
 
 @pytest.fixture
