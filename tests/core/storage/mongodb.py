@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
 
 _numbers = count()
+_MEMORY = "/dev/shm"
 
 
 def start(**options: Any) -> Any:
@@ -27,7 +29,9 @@ def start(**options: Any) -> Any:
         from secantus import SecantusDBServer  # type: ignore[import-untyped]
     except ImportError:
         pytest.skip("no MongoDB: pip install secantusdb, or set MEMORI_TEST_MONGODB_URL")
-    directory = options.setdefault("storage_path", tempfile.mkdtemp(prefix="memori-mongo-"))
+    directory = options.setdefault(
+        "storage_path", tempfile.mkdtemp(prefix="memori-mongo-", dir=_MEMORY if Path(_MEMORY).is_dir() else None)
+    )
     server = SecantusDBServer(**options)
     server.start()
     atexit.register(lambda: shutil.rmtree(directory, ignore_errors=True))

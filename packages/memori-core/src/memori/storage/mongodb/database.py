@@ -171,7 +171,12 @@ class MongoDatabase:
         database, leases = deployment.opened.database, deployment.leases
 
         def work(session: ClientSession) -> T:
-            # Whoever else writes to the entity changes the same document: one of the two transactions is run again.
+            unit = Unit(database, entity, session)
+            result = operation(unit)
+            if not unit.writes:
+                return result
+            # Whoever else writes to the entity changes this document too: the server lets only one of them through,
+            # and the others begin again. It comes last, since a process that dies leaves it locked for a while.
             row = leases.rows.find_one_and_update(
                 {**leases.free(entity, leases.clock.now()), "pending": {"$exists": False}},
                 {"$inc": {"fence": 1}},
@@ -180,8 +185,6 @@ class MongoDatabase:
             )
             if row is None:
                 raise _TakenError
-            unit = Unit(database, entity, session)
-            result = operation(unit)
             journal.perform(database, unit.writes, fence=row["fence"], session=session)
             if unit.erased:
                 leases.rows.delete_one({"_id": entity}, session=session)
