@@ -289,7 +289,7 @@ def _enqueue(unit: Unit, attribution: Attribution, session: Document, first: int
             "last_position": last,
             "state": "pending",
             "attempts": 0,
-            "lease_token": None,
+            "lease_token": None,  # nosec B105 - no lease yet
             "lease_until": None,
             "next_attempt_at": now,
             "last_error": None,

@@ -77,7 +77,7 @@ class Leases:
                     f"{display}: another process has been writing to this entity for too long. "
                     f"If it died, its lease ends within {SECONDS:g} seconds; try again."
                 )
-            time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - waiters need not be unpredictable
+            time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 # nosec B311 - waiters need not be unpredictable
             delay = min(delay * 1.5, 0.2)
 
     def free(self, entity: str, now: int) -> Document:
@@ -92,7 +92,7 @@ class Leases:
         if self.rows.find_one({"_id": entity}, ["_id"]) is not None:
             return False
         try:
-            self.rows.insert_one({"_id": entity, "token": None, "until": 0, "fence": self.clock.now()})
+            self.rows.insert_one({"_id": entity, "token": None, "until": 0, "fence": self.clock.now()})  # nosec B105 - no holder
         except DuplicateKeyError:
             return False
         return True
@@ -113,7 +113,7 @@ class Leases:
     def release(self, held: Held, *, erased: bool) -> None:
         """Give the lease back, with what is still pending; an erased entity's goes altogether."""
         mine = {"_id": held.entity, "token": held.token}
-        change: Document = {"$set": {"token": None, "until": 0}}
+        change: Document = {"$set": {"token": None, "until": 0}}  # nosec B105 - no holder
         if held.pending is None:
             change["$unset"] = {"pending": ""}
         if erased and held.pending is None:

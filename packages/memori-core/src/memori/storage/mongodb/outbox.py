@@ -94,7 +94,7 @@ def finish(unit: Unit, job: Job, *, now: datetime) -> bool:
     if unit.first(JOB, {**_held(job), "entity_id": entity_key(job.attribution)}) is None:
         return False
     done = {"state": "done", "finished_at": to_micros(now)}
-    unit.set(JOB, job.id, {**done, "lease_token": None, "lease_until": None, "last_error": None})
+    unit.set(JOB, job.id, {**done, "lease_token": None, "lease_until": None, "last_error": None})  # nosec B105 - no lease
     return True
 
 
@@ -105,7 +105,7 @@ def fail(rows: Rows, job: Job, error: str, *, retry_at: datetime | None, now: da
         "next_attempt_at": optional_micros(retry_at) or to_micros(now),
         "finished_at": to_micros(now) if retry_at is None else None,
         "last_error": error[:4000],
-        "lease_token": None,
+        "lease_token": None,  # nosec B105 - no lease
         "lease_until": None,
     }
     return _change(rows, _held(job), failed)
