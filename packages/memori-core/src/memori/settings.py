@@ -42,7 +42,7 @@ class Settings(BaseSettings):
         description="Connections kept.",
         validation_alias=AliasChoices("pool_size", "MEMORI_POOL_SIZE"),
     )
-    busy_timeout: float = Field(default=20.0, ge=0, description="A write waits this long for SQLite's lock.")
+    busy_timeout: float = Field(default=20.0, ge=0, description="A write waits this long for a lock.")
     disabled_plugins: str = Field(default="", description="Comma-separated names of plugins not to load.")
 
     @classmethod

@@ -165,7 +165,7 @@ def _prepare_postgresql(options: StorageOptions) -> Any:
 
     def prepare(connection: Any, _: Any) -> None:
         cursor = connection.cursor()
-        cursor.execute(f"SET lock_timeout = {int(options.busy_timeout * 1000)}")
+        cursor.execute(f"SET lock_timeout = {max(1, int(options.busy_timeout * 1000))}")
         cursor.close()
         connection.commit()
 
