@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Connection, bindparam, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, func, or_, select, update
 
 from ...embedding.base import Space
 from ...errors import RevisionConflictError
@@ -21,6 +21,7 @@ from ..base import Codec, Delta, EntityState, FactChanges, IndexRow, Retirement
 from . import fulltext, graph
 from . import schema as t
 from .dialects import insert_missing
+from .planning import without_index
 from .values import (
     entity_key,
     fact_values,
@@ -256,16 +257,22 @@ def select_facts(
 ) -> list[tuple[str, Fact]]:
     """Facts with their fingerprints, newest first. Ids, slots and fingerprints may be many; they go in batches."""
     f, s = t.fact, t.session
+    owner: ColumnElement[str] = f.c.entity_id
+    status: ColumnElement[str] = f.c.status
+    if ids is not None:
+        owner = without_index(owner)
+    if any(values is not None for values in (ids, slots, fingerprints)):
+        status = without_index(status)
     query = (
         select(f, s.c.external_id.label("session"))
         .outerjoin(s, s.c.id == f.c.session_id)
-        .where(f.c.entity_id == entity_key(attribution))
+        .where(owner == entity_key(attribution))
         .order_by(f.c.created_at.desc(), func.coalesce(f.c.position, -1).desc(), f.c.id.desc())
     )
     if as_of is not None:
         moment = to_micros(as_of)
         query = query.where(
-            f.c.status.in_(("active", "superseded")),
+            status.in_(("active", "superseded")),
             or_(
                 f.c.valid_from <= moment,
                 f.c.valid_from.is_(None) & (func.coalesce(f.c.said_at, f.c.created_at) <= moment),
@@ -273,7 +280,7 @@ def select_facts(
             or_(f.c.valid_to.is_(None), f.c.valid_to > moment),
         )
     elif statuses:
-        query = query.where(f.c.status.in_(tuple(statuses)))
+        query = query.where(status.in_(tuple(statuses)))
     if kinds is not None:
         query = query.where(f.c.kind.in_(tuple(kinds)))
     if process_id is not None:

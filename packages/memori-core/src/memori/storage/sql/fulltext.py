@@ -18,6 +18,7 @@ from ...keys import derived_key
 from ..base import Codec, NewFact
 from . import schema as t
 from .dialects import traits_of
+from .planning import without_index
 
 _BATCH = 500
 MAX_TERMS = 2000
@@ -74,7 +75,7 @@ def search(
     query = (
         select(f.c.id, f.c.search_text)
         .select_from(best.join(s, s.c.ordinal == best.c.ordinal).join(f, f.c.id == s.c.fact_id))
-        .where(f.c.entity_id == entity, f.c.status == "active")
+        .where(without_index(f.c.entity_id) == entity, without_index(f.c.status) == "active")
         .order_by(best.c.matched.desc(), best.c.ordinal.desc())
     )
     return [(row.id, codec.decode(row.search_text).strip()) for row in connection.execute(query)]
