@@ -21,6 +21,7 @@ from ..base import Codec, Delta, EntityState, FactChanges, IndexRow, Retirement
 from . import fulltext, graph
 from . import schema as t
 from .dialects import insert_missing
+from .failures import RowVanishedError
 from .planning import without_index
 from .values import (
     entity_key,
@@ -59,7 +60,7 @@ def apply(
         select(t.entity.c.revision, t.entity.c.generation).where(t.entity.c.id == key).with_for_update(key_share=True)
     ).first()
     if row is None:
-        raise RevisionConflictError(f"{attribution.entity_id!r} was erased meanwhile; read its facts again.")
+        raise RowVanishedError(f"{attribution.entity_id!r} was erased meanwhile; read its facts again.")
     # An entity that was not there yet (generation "") has just been made by this very call, or by a rival.
     found = EntityState(row.revision, row.generation if expected is None or expected.generation else "")
     if expected is not None and found != expected:

@@ -91,9 +91,15 @@ _AGAIN: frozenset[str | int] = frozenset(
 _LARGE = 1_000_000
 
 
+class RowVanishedError(StorageLockedError):
+    """A row was erased between making or reading it and locking it."""
+
+
 def run_again(error: BaseException) -> bool:
     """Whether the transaction is known to be rolled back, and may succeed when it is run again as a whole."""
-    return isinstance(error, DBAPIError) and not error.connection_invalidated and _code(error) in _AGAIN
+    if isinstance(error, DBAPIError):
+        return not error.connection_invalidated and _code(error) in _AGAIN
+    return isinstance(error, RowVanishedError)
 
 
 def translate(error: Exception, display: str) -> StorageError:

@@ -13,8 +13,8 @@ from ...keys import new_key
 from ...model import Attribution, JobState, QueueStatus
 from ..base import Codec, Job
 from . import schema as t
-from .conversations import in_scope
 from .dialects import traits_of
+from .sessions import in_scope
 from .values import entity_key, optional_micros, to_micros, to_stored_message
 
 _OPEN = ("pending", "running")

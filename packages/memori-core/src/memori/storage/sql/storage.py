@@ -44,6 +44,7 @@ from ..base import (
 )
 from . import conversations, facts, fulltext, graph, items, migrations, outbox, transcripts
 from .engine import Database
+from .sessions import ensure_entity
 from .values import entity_key, to_micros
 
 T = TypeVar("T")
@@ -223,7 +224,7 @@ class SQLStorage(Storage):
             known = facts.select_facts(connection, attribution, self._codec, ids=wanted, statuses=()) if wanted else []
             if missing := wanted - {fact.id for _, fact in known}:
                 raise UnknownFactError(f"{attribution.entity_id!r} has no fact {sorted(missing)[0]!r}.")
-            conversations.ensure_entity(connection, attribution, now=to_micros(now))
+            ensure_entity(connection, attribution, now=to_micros(now))
             facts.apply(connection, attribution, changes, self._codec, expected=expected, now=now)
             return facts.state(connection, attribution)
 
@@ -272,7 +273,7 @@ class SQLStorage(Storage):
         """Put and delete items."""
 
         def write(connection: Connection) -> None:
-            conversations.ensure_entity(connection, attribution, now=to_micros(now))
+            ensure_entity(connection, attribution, now=to_micros(now))
             items.write(connection, attribution, writes, self._codec, now=now)
 
         self._write(write)
