@@ -8,6 +8,9 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,3 +64,27 @@ def database(*, alone: bool = False) -> Iterator[str]:
     finally:
         with MongoClient[dict[str, Any]](url) as client:
             client.drop_database(name)
+
+
+class Killable:
+    """A server in a process of its own, on one port and one directory, that can be killed and started again."""
+
+    def __init__(self, directory: Path, *, alone: bool) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._command = [sys.executable, "-m", "secantus", "--port", str(self.port), "--storage-path", str(directory)]
+        # It does not wait for the journal when it commits a transaction, whatever it is asked.
+        self._command += ["--standalone"] if alone else ["--sync-on-commit"]
+        self._running: subprocess.Popen[bytes] | None = None
+        self.url = f"mongodb://127.0.0.1:{self.port}/memori"
+
+    def start(self) -> None:
+        self._running = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with MongoClient[dict[str, Any]](self.url, serverSelectionTimeoutMS=60_000) as client:
+            client.admin.command("ping")
+
+    def kill(self) -> None:
+        if self._running is not None:
+            self._running.kill()
+            self._running.wait()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from memori.conformance.storage import ADA, NOW, SPACE, contents, new_fact, said, turn
-from memori.errors import StorageUnavailableError
+from memori.errors import StorageError, StorageUnavailableError
 from memori.model import Message
 from memori.storage.base import EntityState, FactChanges, ItemWrite, Retirement, StorageOptions
 from memori.storage.mongodb import journal, lease
@@ -150,6 +153,18 @@ def test_a_turn_is_there_whole_with_its_job_or_not_at_all(world) -> None:
         assert learnt in ([], ["a", "b", "c"])
         seen.add(len(learnt))
     assert seen == {0, 3}
+
+
+def test_whoever_writes_next_finishes_a_turn_that_was_cut_short(world) -> None:
+    seen = set()
+    for made in at_every_step(world, nothing, append):
+        made.other.append(ADA, turn(*said("next"), resent=0))
+
+        found = contents(made.other, ADA)
+        assert found in (["next"], ["a", "b", "c", "next"])
+        assert jobs(made.other) == sorted(found)
+        seen.add(len(found))
+    assert seen == {1, 4}
 
 
 def test_a_job_is_completed_once_however_often_its_worker_dies(world) -> None:
@@ -329,3 +344,47 @@ def test_a_connection_that_breaks_costs_a_turn_nothing(world) -> None:
     assert step > 2, "nothing was interrupted"
     assert contents(made.other, ADA) == [f"at {n}" for n in range(step + 1)]
     assert jobs(made.other) == sorted(f"at {n}" for n in range(step + 1))
+
+
+@pytest.mark.skipif("MEMORI_TEST_MONGODB_URL" in os.environ, reason="that server is not ours to kill")
+@pytest.mark.parametrize("alone", [False, True], ids=["transactions", "journal"])
+def test_a_server_killed_under_load_keeps_every_message_it_acknowledged_once(alone, tmp_path) -> None:
+    server = mongodb.Killable(tmp_path / "data", alone=alone)
+    server.start()
+    storage = MongoStorage(server.url, StorageOptions(busy_timeout=1))
+    storage.build()
+    writers, messages = 3, 12
+    acknowledged, refused = [0] * writers, 0
+
+    def write(writer: int) -> None:
+        """Each message until it was acknowledged: nothing lost is made good by sending it again."""
+        nonlocal refused
+        who = ADA.with_session(f"session {writer}")
+        while acknowledged[writer] < messages:
+            number = acknowledged[writer]
+            try:
+                storage.append(who, turn(Message("user", f"m {number}", id=f"{number}")))
+            except StorageError:
+                refused += 1
+                time.sleep(0.05)
+            else:
+                acknowledged[writer] += 1
+
+    try:
+        with ThreadPoolExecutor(writers) as pool:
+            running = [pool.submit(write, writer) for writer in range(writers)]
+            while sum(acknowledged) < writers * messages / 3 and not any(one.done() for one in running):
+                time.sleep(0.005)
+            server.kill()
+            while not refused:
+                time.sleep(0.005)
+            server.start()
+            for one in running:
+                one.result(timeout=120)
+
+        for writer in range(writers):
+            assert contents(storage, ADA.with_session(f"session {writer}")) == [f"m {n}" for n in range(messages)]
+        assert jobs(storage) == sorted([f"m {n}" for n in range(messages)] * writers)
+    finally:
+        storage.close()
+        server.kill()

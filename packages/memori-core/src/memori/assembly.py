@@ -14,6 +14,7 @@ from .plugins import Plugins, Seam
 from .process import on_fork
 from .recall.index.base import VectorIndex
 from .storage.base import Storage, StorageOptions
+from .storage.deferred import deferred
 
 T = TypeVar("T")
 
@@ -35,12 +36,16 @@ def open_storage(connection: Any, options: StorageOptions, plugins: Plugins) -> 
     if isinstance(connection, Storage):
         return connection
     providers = plugins.providers("storages")
-    found = [provider for provider in providers.values() if _recognises(provider, connection)]
-    if not found and callable(connection):
-        found = [provider for provider in providers.values() if CALLABLE in provider.matches]
-    if found:
-        storage: Storage = plugins.load(found[0])(connection, options)
-        return storage
+
+    def recognised(given: Any) -> type[Storage] | None:
+        found = next((provider for provider in providers.values() if _recognises(provider, given)), None)
+        return None if found is None else plugins.load(found)
+
+    if (kind := recognised(connection)) is not None:
+        return kind(connection, options)
+    for provider in providers.values():
+        if callable(connection) and CALLABLE in provider.matches:
+            return deferred(plugins.load(provider)(connection, options), connection, recognised)
     known = "; ".join(f"{name} ({', '.join(p.matches)})" for name, p in sorted(providers.items()))
     what = f"URLs of scheme {connection.partition(':')[0]!r}" if isinstance(connection, str) else _type_name(connection)
     raise UnknownConnectionError(

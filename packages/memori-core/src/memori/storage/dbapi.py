@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from ..errors import MissingDependencyError, UnknownConnectionError
 from .base import StorageOptions
+from .deferred import ForeignConnectionError
 from .factories import Factory, Loan
 from .sql.engine import Database
 from .sql.lent import lent_engine
@@ -79,6 +80,10 @@ def _open(factory: Factory, options: StorageOptions) -> Database:
         if hasattr(made, "close"):
             made.close()
         return Database(factory.function, options)
+    if type(made).__module__.startswith("pymongo."):
+        raise ForeignConnectionError(
+            made, f"{factory.name} returned a {type(made).__qualname__}, no DB-API connection."
+        )
     loan = factory.take(made)
     kept = False
     try:

@@ -249,7 +249,8 @@ def search(
 ) -> list[tuple[str, str]]:
     """Active facts that hold any of the terms, those with most of them first, then the newest.
 
-    The index begins with the entity, so that other tenants' facts cost nothing.
+    Only active facts have terms, and their index begins with the entity: neither the others nor other tenants' facts
+    cost anything.
     """
     wanted = _tokens(terms, codec, most=MAX_WANTED)
     if not wanted or limit < 1:
@@ -257,7 +258,7 @@ def search(
     matched = {"$size": {"$setIntersection": ["$terms", {"$literal": wanted}]}}
     found = rows.aggregate(
         FACT,
-        {"$match": {"entity_id": entity_key(attribution), "terms": {"$in": wanted}, "status": "active"}},
+        {"$match": {"entity_id": entity_key(attribution), "terms": {"$in": wanted}}},
         {"$project": {"search_text": 1, "created_at": 1, "matched": matched}},
         {"$sort": {"matched": -1, "created_at": -1, "_id": -1}},
         {"$limit": limit},

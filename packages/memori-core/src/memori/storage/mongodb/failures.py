@@ -103,6 +103,8 @@ def translate(error: Exception, display: str) -> StorageError:
         reason = str(error).partition(" (configured timeouts")[0]
         return StorageUnavailableError(f"{display}: {reason}. Check that the server runs and can be reached.")
     code, text = _said(error)
+    if code == 13 and "requires authentication" in text:
+        code = 18
     for meaning in _MEANINGS:
         if code in meaning.codes:
             return meaning.kind(f"{display}: {text}. {meaning.advice}")
