@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from memori.errors import (
     UnknownConnectionError,
 )
 from memori.storage.base import FactChanges, ItemWrite, StorageOptions
+from memori.storage.mongodb import database
 from memori.storage.mongodb.failures import translate
 from memori.storage.mongodb.storage import MongoStorage
 from memori.text import terms
@@ -113,6 +116,23 @@ def test_writers_of_either_kind_share_an_entity(modes, url, opened) -> None:
     assert texts(storages[0], ADA) == everything
     assert storages[0].state(ADA).revision == 20
     assert len(storages[0].lease(limit=50, seconds=9, now=NOW)) == 20
+
+
+def test_what_is_too_much_for_a_transaction_is_journaled(url, client, opened, monkeypatch) -> None:
+    monkeypatch.setattr(database, "_MOST", 20)
+    storage = opened(url)
+    many = [f"line {n}" for n in range(30)]
+
+    storage.append(ADA, turn(*said(*many)))
+    storage.append(BOB, turn(*said("few")))
+
+    assert storage.transactions
+    assert contents(storage, ADA) == many
+    assert storage.erase(ADA)["memori_conversation_message"] == 30
+    assert sum(storage.erase(BOB).values()) == 5
+    tombs = client.get_default_database()["memori_conversation_message"].find({"gone_at": {"$exists": True}})
+    assert len(list(tombs)) == 30
+    assert contents(storage, ADA) == []
 
 
 # what a user may pass
@@ -361,8 +381,8 @@ def test_nothing_readable_is_stored_under_a_codec_and_words_find_it_all_the_same
     storage.apply(ADA, FactChanges((new_fact("confidential tea", speaker="Confidant"),)), expected=None, now=NOW)
     storage.write_items(ADA, [ItemWrite(("confidential",), "confidential", {"v": "confidential"})], now=NOW)
 
-    database = client.get_default_database()
-    everything = [str(row) for name in database.list_collection_names() for row in database[name].find()]
+    stored = client.get_default_database()
+    everything = [str(row) for name in stored.list_collection_names() for row in stored[name].find()]
     assert "onfid" not in "".join(everything)
     assert len(storage.search(ADA, terms("confidential"), limit=5)) == 1
     assert contents(storage, ADA) == ["confidential"]
@@ -445,3 +465,15 @@ def test_a_forked_child_opens_a_client_of_its_own(url) -> None:
     done = subprocess.run([sys.executable, "-c", FORK, url], capture_output=True, text=True, timeout=60)
 
     assert done.stdout.strip() == "['parent', 'child', 'parent again']", done.stderr
+
+
+def test_the_examples_of_the_page_run(url, tmp_path) -> None:
+    page = (Path(__file__).parents[3] / "docs/mongodb.md").read_text("utf-8")
+    code = "\n".join(re.findall(r"^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    assert code.count("mongodb://localhost:27017/app") == 4
+    script = tmp_path / "page.py"
+    script.write_text(code.replace("mongodb://localhost:27017/app", url), "utf-8")
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+
+    assert done.stdout.splitlines() == ["['I drink oolong tea']", url, "1", "1"], done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from ...errors import StorageLockedError
+from ... import telemetry
+from ...errors import StorageError, StorageLockedError, StorageUnavailableError
 from ..base import StorageOptions
 from . import journal, layout
 from .failures import NO_TRANSACTIONS, translated
@@ -23,9 +25,18 @@ from .opening import Opened, check, describe, open_database
 from .rows import Rows, Unit
 
 T = TypeVar("T")
+logger = logging.getLogger("memori.storage")
 
 _inherited: list[Opened] = []
 """Clients of a parent process: neither used nor freed in the child."""
+
+
+_MOST = 5000
+"""Documents that one transaction touches; a server ends those that take a minute."""
+
+
+class _TooMuchError(Exception):
+    """The unit of work is too much for one transaction."""
 
 
 class _TakenError(Exception):
@@ -80,22 +91,26 @@ class MongoDatabase:
         with translated(self.display):
             deployment = self._ready()
             deadline = time.monotonic() + self._options.busy_timeout
+            by_lease = not deployment.transactions
             with self._turn(entity, deadline):
                 while True:
                     try:
-                        if deployment.transactions:
-                            return self._in_transaction(deployment, entity, operation)
-                        return self._under_lease(deployment, entity, operation, deadline)
+                        if by_lease:
+                            return self._under_lease(deployment, entity, operation, deadline)
+                        return self._in_transaction(deployment, entity, operation)
+                    except _TooMuchError:
+                        by_lease = True
                     except _TakenError:
                         # Wait for the holder and finish what it left; then the transaction finds the lease free.
-                        if not deployment.leases.create(entity):
-                            self._under_lease(deployment, entity, _nothing, deadline)
+                        with suppress(LeaseLostError):
+                            if not deployment.leases.create(entity):
+                                self._under_lease(deployment, entity, _nothing, deadline)
                     except LeaseLostError:
                         pass
                     except OperationFailure as error:
-                        if not deployment.transactions or deployment.forced or error.code not in NO_TRANSACTIONS:
+                        if by_lease or deployment.forced or error.code not in NO_TRANSACTIONS:
                             raise
-                        deployment.transactions = False
+                        deployment.transactions, by_lease = False, True
                     if time.monotonic() > deadline:
                         raise StorageLockedError(f"{self.display}: others kept taking the entity's lease; try again.")
 
@@ -120,8 +135,14 @@ class MongoDatabase:
         with translated(self.display):
             leases = self._ready().leases
             for entity in leases.abandoned(limit=100):
-                with suppress(LeaseLostError), self.exclusive(entity):
-                    pass
+                try:
+                    with suppress(LeaseLostError), self.exclusive(entity):
+                        pass
+                except StorageUnavailableError:
+                    raise
+                except StorageError as error:
+                    # One entity whose writes are refused keeps nobody else waiting.
+                    telemetry.failure(logger, "finishing a write that was cut short", error)
             journal.sweep(leases)
 
     def close(self) -> None:
@@ -175,6 +196,8 @@ class MongoDatabase:
             result = operation(unit)
             if not unit.writes:
                 return result
+            if unit.size > _MOST:
+                raise _TooMuchError
             # Whoever else writes to the entity changes this document too: the server lets only one of them through,
             # and the others begin again. It comes last, since a process that dies leaves it locked for a while.
             row = leases.rows.find_one_and_update(

@@ -285,5 +285,5 @@ def erase(unit: Unit, attribution: Attribution) -> dict[str, int]:
         name: unit.count(name, {"_id" if name == ENTITY else "entity_id": entity, "gone_at": {"$exists": False}})
         for name in OWNED
     }
-    unit.clear()
+    unit.clear(sum(there.values()))
     return there

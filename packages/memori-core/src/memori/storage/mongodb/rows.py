@@ -71,13 +71,15 @@ class Unit(Rows):
     """The writes to one entity that become true together.
 
     All values are absolute and each document is written at most once, so that performing the writes again changes
-    nothing. They are performed after the last read; what is removed here is not found here any more.
+    nothing. They are performed after the last read; what is removed here is not found here any more. `size` is how many
+    documents are touched.
     """
 
     def __init__(self, database: Database[Document], entity: str, session: ClientSession | None = None) -> None:
         super().__init__(database, session)
         self.entity = entity
         self.erased = False
+        self.size = 0
         self._writes: dict[tuple[str, str], Write] = {}
 
     @property
@@ -104,20 +106,25 @@ class Unit(Rows):
     def put(self, collection: str, document: Document) -> None:
         """Write a document whole, whether it is there or not."""
         key = document["_id"]
-        self._writes[collection, key] = Write(collection, key, "put", document)
+        self._write(Write(collection, key, "put", document))
 
     def set(self, collection: str, key: str, fields: Document) -> None:
         """Set fields of a document that is there."""
         before = self._writes.get((collection, key))
         kind: Kind = "set" if before is None else before.kind
         merged = fields if before is None else {**before.fields, **fields}
-        self._writes[collection, key] = Write(collection, key, kind, merged)
+        self._write(Write(collection, key, kind, merged))
 
     def remove(self, collection: str, key: str) -> None:
         """Remove a document."""
-        self._writes[collection, key] = Write(collection, key, "remove", {})
+        self._write(Write(collection, key, "remove", {}))
 
-    def clear(self) -> None:
-        """Remove all that is the entity's."""
+    def clear(self, size: int) -> None:
+        """Remove all that is the entity's, which is so many documents."""
+        self.size = size
         self._writes = {(name, self.entity): Write(name, self.entity, "clear", {}) for name in OWNED}
         self.erased = True
+
+    def _write(self, write: Write) -> None:
+        self._writes[write.collection, write.key] = write
+        self.size = len(self._writes)
