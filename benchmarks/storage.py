@@ -36,6 +36,7 @@ WRITERS = 8
 TURNS = 800
 QUERIES = 100
 FOUND = 20
+DURABLE_MARIADB = ("--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=fsync")
 OTHERS_EACH = 100
 """Facts of each of the other entities."""
 
@@ -54,8 +55,7 @@ def database(name: str) -> Iterator[str]:
         if name == "postgresql":
             server = servers.start_postgresql(Path(folder))
         else:
-            server = servers.start_mariadb(Path(folder))
-            server.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+            server = servers.start_mariadb(Path(folder), *DURABLE_MARIADB)
         with server.database() as url:
             yield url
 

@@ -111,8 +111,8 @@ def start_postgresql(directory: Path) -> Server:
     return Server(url, kill, running.ensure_postgres_running)
 
 
-def start_mariadb(directory: Path) -> Server:
-    """A MariaDB of one's own, stopped and deleted when the tests end."""
+def start_mariadb(directory: Path, *options: str) -> Server:
+    """A MariaDB of one's own, stopped and deleted when the tests end. Options given override those of the tests."""
     program, installer = shutil.which("mariadbd"), shutil.which("mariadb-install-db")
     if program is None or installer is None:
         pytest.skip("no MariaDB: apt-get install mariadb-server, or set MEMORI_TEST_MYSQL_URL")
@@ -130,7 +130,7 @@ def start_mariadb(directory: Path) -> Server:
         program, "--no-defaults", *user, f"--datadir={data}", f"--socket={directory / 'socket'}", f"--port={port}",
         f"--pid-file={directory / 'pid'}", "--bind-address=127.0.0.1", "--skip-name-resolve",
         "--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--sync-frm=0",
-        "--innodb-file-per-table=0", "--innodb-buffer-pool-size=128M",
+        "--innodb-file-per-table=0", "--innodb-buffer-pool-size=128M", *options,
     ]  # fmt: skip
     server = Server(make_url(f"mariadb+pymysql://root@127.0.0.1:{port}/mysql"))
     running: list[subprocess.Popen[bytes]] = []
