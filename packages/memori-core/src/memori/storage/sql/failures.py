@@ -64,7 +64,7 @@ _MEANINGS = (
         "A text is larger than the server takes in one piece: raise max_allowed_packet on the server, to 64M say.",
     ),
     _Meaning(
-        frozenset({"55P03", "40P01", "40001", 1205, 1213, 54, 60, 8177}),
+        frozenset({"55P03", "40P01", "40001", 1205, 1213, 1684, 54, 60, 8177}),
         ("database is locked", "database table is locked", "lock wait timeout", "deadlock", "could not serialize"),
         StorageLockedError,
         "Another program holds the database's lock; try again, or end the transaction that holds it.",
@@ -86,7 +86,7 @@ _MEANINGS = (
 # The database chose this transaction as the victim and rolled it back, or a parent row was erased, or a rival inserted
 # the same row: run as a whole again, the operation finds things as they are now.
 _AGAIN: frozenset[str | int] = frozenset(
-    {"40001", "40P01", "23503", "23505", 1213, 1020, 1452, 1062, 8002, 8022, 8028, 9007, 60, 8177, 1, 2291}
+    {"40001", "40P01", "23503", "23505", 1213, 1684, 1020, 1452, 1062, 8002, 8022, 8028, 9007, 60, 8177, 1, 2291}
 )
 _LARGE = 1_000_000
 

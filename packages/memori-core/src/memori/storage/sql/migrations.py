@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Dialect, func, inspect, select
 from sqlalchemy.engine import Inspector
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
-from ...errors import SchemaError
+from ...errors import SchemaError, StorageLockedError
 from ..base import Migrate
 from . import fulltext, locks
 from .dialects import Traits, insert_missing, traits_of
@@ -58,8 +58,13 @@ def build(database: Database, migrate: Migrate) -> None:
     """Create or migrate the tables. Raises `SchemaError` when they are newer, or old and `migrate` forbids a change."""
     if migrate == "off":
         return
-    with database.read() as connection:
-        version = _version(connection, database.display)
+    try:
+        with database.read() as connection:
+            version = _version(connection, database.display)
+    except StorageLockedError:
+        if migrate == "check":
+            raise
+        version = None  # somebody is making the tables at this moment: look again under the lock
     if version == NEWEST and migrate == "auto":
         return
     if migrate == "check":
