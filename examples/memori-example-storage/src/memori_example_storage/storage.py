@@ -259,6 +259,8 @@ class OneFileStorage(Storage):
             IndexRow(
                 one.fact.id, one.search_text, one.fact.kind, one.fact.status, one.fact.speaker, one.fact.session_id,
                 one.fact.position, one.fact.said_at, one.fact.valid_from, one.fact.valid_to, one.vectors.get(space.key),
+                one.fact.importance, one.fact.mentions,
+                tuple(sorted({name for triple in one.triples for name in (triple.subject, triple.object)})),
             )
             for one in self._facts(attribution)
             if one.fact.revision > revision and (revision > 0 or one.fact.status in ("active", "superseded"))

@@ -330,6 +330,20 @@ class StorageConformance:
         ]
         assert storage.facts(ADA, ids=[tea.fact.id])[0].mentions == 2
 
+    def test_a_delta_says_what_a_fact_is_about_and_how_much_it_weighs(self, storage: Storage) -> None:
+        """Check that rows of a delta carry importance, mentions and the nodes of the fact's triples, sorted."""
+        sister, tea = new_fact("Ada's sister is Bea"), new_fact("likes tea")
+        triples = (Triple("Ada", "sister", "Bea"), Triple("Bea", "sister of", "Ada"))
+        sister = replace(sister, fact=replace(sister.fact, importance=0.75), triples=triples)
+        storage.apply(
+            ADA, FactChanges((sister, tea), mentions=((tea.fact.id, None),), space=SPACE), expected=None, now=NOW
+        )
+
+        rows = {row.fact_id: row for row in storage.changes_since(ADA, SPACE, -1).rows}
+
+        assert (rows[sister.fact.id].importance, rows[sister.fact.id].nodes) == (0.75, ("Ada", "Bea"))
+        assert (rows[tea.fact.id].mentions, rows[tea.fact.id].nodes) == (2, ())
+
     def test_spaces_never_mix(self, storage: Storage) -> None:
         """Check that a delta in another space carries the facts without vectors."""
         storage.apply(ADA, FactChanges((new_fact("likes tea"),), space=SPACE), expected=None, now=NOW)

@@ -130,7 +130,10 @@ class FactChanges:
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """What an index needs of a fact. `text` is the normalised search text; `vectors` is None in another space."""
+    """What an index needs of a fact. `text` is the normalised search text; `vectors` is None in another space.
+
+    `nodes` names what the fact's triples are about, subjects and objects, each once, sorted.
+    """
 
     fact_id: str
     text: str
@@ -143,6 +146,9 @@ class IndexRow:
     valid_from: datetime | None
     valid_to: datetime | None
     vectors: NDArray[np.float32] | None
+    importance: float = 0.5
+    mentions: int = 1
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

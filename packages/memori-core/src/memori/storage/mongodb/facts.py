@@ -158,7 +158,7 @@ def changes_since(rows: Rows, attribution: Attribution, space: Space, revision: 
     passages = f"vectors.{_space_key(space)}.passages"
     fields = (
         "search_text", "kind", "status", "speaker", "session_id", "position", "said_at", "valid_from", "valid_to",
-        passages,
+        "importance", "mentions", "triples", passages,
     )  # fmt: skip
     found = rows.find(FACT, where, sort=[("revision", 1), ("_id", 1)], fields=fields)
     return Delta(
@@ -176,10 +176,18 @@ def changes_since(rows: Rows, attribution: Attribution, space: Space, revision: 
                 valid_from=optional_time(row["valid_from"]),
                 valid_to=optional_time(row["valid_to"]),
                 vectors=_stack(_passages(row, space), space.dimension),
+                importance=row["importance"],
+                mentions=row["mentions"],
+                nodes=_nodes(row, codec),
             )
             for row in found
         ],
     )
+
+
+def _nodes(row: Document, codec: Codec) -> tuple[str, ...]:
+    names = (codec.decode(triple[end]) for triple in row.get("triples", ()) for end in ("subject", "object"))
+    return tuple(sorted(set(names)))
 
 
 def _passages(row: Document, space: Space) -> list[bytes]:

@@ -211,8 +211,9 @@ def changes_since(connection: Connection, attribution: Attribution, space: Space
         vectors.setdefault(fact_id, []).append(vector)
     columns = (
         f.c.id, f.c.search_text, f.c.kind, f.c.status, f.c.speaker, f.c.session_id, f.c.position, f.c.said_at,
-        f.c.valid_from, f.c.valid_to,
+        f.c.valid_from, f.c.valid_to, f.c.importance, f.c.mentions,
     )  # fmt: skip
+    nodes = graph.nodes(connection, changed, codec)
     rows = [
         IndexRow(
             fact_id=row.id,
@@ -226,6 +227,9 @@ def changes_since(connection: Connection, attribution: Attribution, space: Space
             valid_from=optional_time(row.valid_from),
             valid_to=optional_time(row.valid_to),
             vectors=_stack(vectors.get(row.id), space.dimension),
+            importance=row.importance,
+            mentions=row.mentions,
+            nodes=tuple(sorted(nodes.get(row.id, ()))),
         )
         for row in connection.execute(select(*columns).where(*changed).order_by(f.c.revision, f.c.id))
     ]

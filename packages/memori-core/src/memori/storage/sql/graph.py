@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from ...keys import derived_key, new_key
 from ...model import Attribution, Triple
@@ -47,6 +47,24 @@ def connect(connection: Connection, entity: str, facts: Sequence[NewFact], codec
     insert_missing(connection, t.predicate, [predicates[key] for key in sorted(predicates)])
     if edges:
         connection.execute(t.triple.insert(), edges)
+
+
+def nodes(connection: Connection, of_facts: Sequence[ColumnElement[bool]], codec: Codec) -> dict[str, set[str]]:
+    """The names of the nodes of facts, which conditions on the fact table choose, by the fact's id."""
+    g, subject, target = t.triple, t.node.alias("subject"), t.node.alias("target")
+    query = (
+        select(g.c.fact_id, subject.c.name.label("subject_name"), target.c.name.label("target_name"))
+        .select_from(
+            g.join(t.fact, t.fact.c.id == g.c.fact_id)
+            .join(subject, subject.c.id == g.c.subject_id)
+            .join(target, target.c.id == g.c.object_id)
+        )
+        .where(*of_facts)
+    )
+    found: dict[str, set[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.fact_id, set()).update(map(codec.decode, (row.subject_name, row.target_name)))
+    return found
 
 
 def triples(connection: Connection, attribution: Attribution, codec: Codec, *, limit: int) -> list[tuple[str, Triple]]:
