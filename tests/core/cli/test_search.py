@@ -44,12 +44,16 @@ def test_limit_bounds_what_is_shown(run: Run) -> None:
     assert len(done.stdout.splitlines()) == 3
 
 
-def test_explain_shows_the_parts_of_each_score(run: Run) -> None:
-    done = run("recall", "bees", "--entity", "ada", "--explain", "--limit", "1")
+def test_explain_draws_the_parts_of_each_score_as_a_table(run: Run) -> None:
+    done = run("recall", "bees", "--entity", "ada", "--explain", "--limit", "2")
 
-    shown = " ".join(done.stdout.split())
-    for part in ("vector", "lexical", "speaker", "neighbours", "relevance"):
-        assert f"{part} " in shown
+    memories, parts = done.stdout.split("\n\n")
+    heading, _, *rows = parts.splitlines()
+    assert heading.split()[:3] == ["Score", "vector", "lexical"]
+    assert heading.split()[-1] == "relevance"
+    assert len(rows) == 2
+    assert all(len(row.split()) == len(heading.split()) for row in rows)
+    assert [row.split()[0] for row in rows] == [line.split()[0] for line in memories.splitlines() if line[:1] == "0"]
 
 
 def test_json_holds_all_there_is_to_know(run: Run) -> None:

@@ -12,6 +12,7 @@ from .errors import UnknownConnectionError
 from .hookspecs import CALLABLE, Provider
 from .plugins import Plugins, Seam
 from .process import on_fork
+from .recall.base import Reranker
 from .recall.index.base import VectorIndex
 from .storage.base import Storage, StorageOptions
 from .storage.deferred import deferred
@@ -68,14 +69,19 @@ def _type_name(value: object) -> str:
     return f"a {type(value).__module__}.{type(value).__qualname__}"
 
 
-def check_parts(plugins: Plugins, *, embedder: object, extractor: object, vector_index: object) -> None:
+def check_parts(
+    plugins: Plugins, *, embedder: object, extractor: object, vector_index: object, reranker: object
+) -> None:
     """Refuse unknown names at once, without importing what the known ones stand for."""
     named: tuple[tuple[Seam, object, str, type], ...] = (
         ("embedders", embedder, "/", Embedder),
         ("extractors", extractor, ":", Extractor),
         ("vector_indexes", vector_index, ":", type),
+        ("rerankers", reranker, "/", Reranker),
     )
     for seam, name, separator, kind in named:
+        if name is None and seam == "rerankers":
+            continue
         if isinstance(name, str):
             plugins.provider(seam, name.partition(separator)[0])
         elif not isinstance(name, kind):
@@ -91,6 +97,11 @@ def embedder(named: str | Embedder, plugins: Plugins) -> Embedder:
 def extractor(named: str | Extractor, plugins: Plugins) -> Extractor:
     """The extractor of that name ("local", "local:zh_core_web_sm"), one for the whole process; or the one given."""
     return _part(named, "extractors", ":", plugins)
+
+
+def reranker(named: str | Reranker | None, plugins: Plugins) -> Reranker | None:
+    """The reranker of that name ("acme/model"), one for the whole process; the one given; None for none."""
+    return None if not named else _part(named, "rerankers", "/", plugins)
 
 
 def vector_index(named: str | type[VectorIndex], plugins: Plugins) -> Callable[[int], VectorIndex]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .embedding.base import Embedder
     from .llm.register import LLMRegistry
     from .plugins import Plugins
+    from .recall.base import Reranker
     from .recall.index.base import VectorIndex
     from .recall.pipeline import Recall
     from .settings import Settings
@@ -94,7 +95,8 @@ class Memori:
 
     `conn`: a database URL, an SQLAlchemy Engine or sessionmaker, whatever an installed storage plugin takes, or None
     for MEMORI_DATABASE_URL, else sqlite:///memori.db. Options left out come from memori.json, then from MEMORI_* in
-    the environment. `embedder`, `extractor` and `vector_index` are names of installed providers, or instances.
+    the environment. `embedder`, `extractor`, `vector_index` and `reranker` (none by default) are names of installed
+    providers, or instances.
     `auto_ingest`: whether registered clients are given what is known. `redact` and `codec` see every text before it
     is stored. Nothing is opened or loaded until it is needed.
     """
@@ -107,6 +109,7 @@ class Memori:
         embedder: str | Embedder | None = None,
         extractor: str | Extractor | None = None,
         vector_index: str | type[VectorIndex] | None = None,
+        reranker: str | Reranker | None = None,
         auto_ingest: bool | None = None,
         recall: RecallOptions | None = None,
         migrate: str | None = None,
@@ -135,9 +138,16 @@ class Memori:
         self._embedder = embedder or given.embedder
         self._extractor = extractor or given.extractor
         self._vector_index = vector_index or given.vector_index
+        self._reranker = reranker or given.reranker or None
         self._codec = codec
         self._redact = redact
-        check_parts(self.plugins, embedder=self._embedder, extractor=self._extractor, vector_index=self._vector_index)
+        check_parts(
+            self.plugins,
+            embedder=self._embedder,
+            extractor=self._extractor,
+            vector_index=self._vector_index,
+            reranker=self._reranker,
+        )
         options = StorageOptions(
             migrate=given.migrate, codec=codec, pool_size=given.pool_size, busy_timeout=given.busy_timeout
         )
@@ -477,7 +487,8 @@ class Memori:
         from .recall.pipeline import Recall
 
         index = assembly.vector_index(self._vector_index, self.plugins)
-        return Recall(self._ready(), self.embedder, index, self.plugins)
+        reranker = assembly.reranker(self._reranker, self.plugins)
+        return Recall(self._ready(), self.embedder, index, self.plugins, reranker=reranker)
 
     def _ready(self) -> Storage:
         if self._closed:

@@ -246,11 +246,15 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """A fact that answers a query. `score` is 0..1, higher is closer; `parts` names what it is made of."""
+    """A fact that answers a query. `score` is 0..1, higher is closer; `parts` names what it is made of.
+
+    `reply_to`: in a context, the question that a short turn answers and is hard to understand without.
+    """
 
     fact: Fact
     score: float
     parts: Mapping[str, float] = field(default_factory=dict)
+    reply_to: Fact | None = None
 
     @property
     def text(self) -> str:
@@ -287,7 +291,7 @@ class RecallOptions:
     """
 
     limit: int = 5
-    min_relevance: float = 0.1
+    min_relevance: float = 0.15
     token_budget: int = 250
     timeout: float = 2.0
     inject: Literal["user", "system"] = "user"

@@ -31,6 +31,9 @@ logger = logging.getLogger("memori.augmentation")
 _WINDOW = 2
 _LONGEST_FACT = 2000
 _MOST_FACTS = 200
+_QUESTION = 0.25
+"""The importance of a turn that asks: it seldom answers another question."""
+_QUESTION_MARKS = ("?", "？", "؟")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +247,7 @@ def _episodes(job: Job) -> list[_Draft]:
             session_id=stored.session_id,
             position=stored.position,
             message_key=stored.key,
+            importance=_QUESTION if message.content.rstrip().endswith(_QUESTION_MARKS) else 0.5,
             extractor="episode/1",
         )
         dense = _voiced(stored)

@@ -13,6 +13,7 @@ from .console import console, count, day, note, print_json, table, text
 from .options import AsOf, Database, Entity, Json, Namespace, opened, place
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from rich.text import Text
 
     from ..client import Memori
@@ -117,12 +118,20 @@ def _show(found: list[Recalled], *, explain: bool) -> None:
     shown = table("Score", "Said", "Kind", "Memory", numbers=("Score",), wide="Memory")
     for one in found:
         fact = one.fact
-        memory = _memory(fact)
-        if explain:
-            parts = " · ".join(f"{name} {value:.2f}" for name, value in one.parts.items())
-            memory.append(f"\n{parts}", "dim")
-        shown.add_row(f"{one.score:.3f}", day(fact.said_at or fact.created_at), fact.kind, memory)
+        shown.add_row(f"{one.score:.3f}", day(fact.said_at or fact.created_at), fact.kind, _memory(fact))
     console().print(shown)
+    if explain:
+        console().print()
+        console().print(_parts(found))
+
+
+def _parts(found: list[Recalled]) -> Table:
+    """What each score is made of, a line for each memory in the order shown; parts that none has are left out."""
+    names = [name for name in found[0].parts if any(one.parts.get(name) for one in found)]
+    shown = table("Score", *names, numbers=("Score", *names))
+    for one in found:
+        shown.add_row(f"{one.score:.3f}", *(f"{one.parts.get(name, 0.0):.2f}" for name in names))
+    return shown
 
 
 def _memory(fact: Fact) -> Text:

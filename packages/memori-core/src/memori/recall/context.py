@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..model import Context, Recalled
+from ..model import Context, Fact, Recalled
 from ..text import fold
 
 OPEN = "<memori_context>"
@@ -20,7 +20,10 @@ def tokens(text: str) -> int:
 
 
 def render(recalled: Sequence[Recalled], *, token_budget: int, degraded: str | None = None) -> Context:
-    """Fill the budget with memories, best first. A memory that does not fit is left out, not cut short."""
+    """Fill the budget with memories, best first. A memory that does not fit is left out, not cut short.
+
+    Where room is left, a short turn is preceded by the question it answers.
+    """
     used = tokens(f"{OPEN}\n{_FRAME}\n\n{CLOSE}")
     lines: list[str] = []
     shown: list[Recalled] = []
@@ -38,6 +41,11 @@ def render(recalled: Sequence[Recalled], *, token_budget: int, degraded: str | N
         texts.add(fold(one.text))
         if one.fact.message_key:
             messages.add(one.fact.message_key)
+    for place, one in enumerate(shown):
+        question = _question(one)
+        if question and used + tokens(question) <= token_budget:
+            used += tokens(question)
+            lines[place] = f"- {question}{lines[place].removeprefix('- ')}"
     if not lines:
         return Context("", degraded=degraded)
     return Context(wrap("\n".join(lines)), tuple(shown), used, degraded)
@@ -51,17 +59,28 @@ def wrap(body: str) -> str:
 def describe(recalled: Recalled) -> str:
     """One line for a memory: who said it, what, and when."""
     fact = recalled.fact
-    text = escape(" ".join(fact.text.split()))
-    if len(text) > _LONGEST:
-        text = text[: _LONGEST - 1].rstrip() + "…"
+    text = _line(fact)
     if fact.kind == "episode":
-        speaker = (
-            escape(fact.speaker) if fact.speaker else "The assistant" if fact.source == "assistant" else "The user"
-        )
-        text = f"{speaker} said: {text}"
+        text = f"{_speaker(fact)} said: {text}"
     when = fact.said_at or fact.created_at
     stated = f" Stated at {when:%Y-%m-%d %H:%M}." if when else ""
     return f"- {text.rstrip('.')}.{stated}" if text[-1:] not in "!?…" else f"- {text}{stated}"
+
+
+def _question(recalled: Recalled) -> str:
+    fact = recalled.reply_to
+    return "" if fact is None else f"{_speaker(fact)} asked: {_line(fact)} "
+
+
+def _speaker(fact: Fact) -> str:
+    if fact.speaker:
+        return escape(fact.speaker)
+    return "The assistant" if fact.source == "assistant" else "The user"
+
+
+def _line(fact: Fact) -> str:
+    text = escape(" ".join(fact.text.split()))
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1].rstrip() + "…"
 
 
 def escape(text: str) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..embedding.base import Space
 from ..model import KINDS, Attribution, Kind
 from ..storage.base import Delta, IndexRow, Storage
+from ..text import terms
 from .index.base import VectorIndex
 from .index.words import WordIndex
 
@@ -35,6 +36,9 @@ class EntityIndex:
         self.embedded = array("b")
         self.episode_at: dict[tuple[str, int], int] = {}
         self.said_by: dict[str, set[int]] = {}
+        self.nodes_of: dict[int, tuple[tuple[str, ...], ...]] = {}
+        self.nodes_with: dict[str, set[tuple[str, ...]]] = {}
+        self.about: dict[tuple[str, ...], set[int]] = {}
         self.revision = -1
         self.generation = ""
         self.lock = threading.RLock()
@@ -74,6 +78,20 @@ class EntityIndex:
             mask &= np.isin(np.array(self._kinds), [KINDS.index(kind) for kind in kinds])
         return mask
 
+    def within(self, start: datetime, end: datetime) -> NDArray[np.bool_]:
+        """Which numbers began, or where nothing else is known were said, from `start` on and before `end`."""
+        began = np.array(self._began)
+        inside: NDArray[np.bool_] = (began >= _micros(start)) & (began < _micros(end))
+        return inside
+
+    def before(self, number: int) -> str | None:
+        """The id of the memory of the turn just before an episode, in the same session."""
+        row = self.rows[number]
+        if row.kind != "episode" or row.session_id is None or row.position is None:
+            return None
+        previous = self.episode_at.get((row.session_id, row.position - 1))
+        return None if previous is None else self.rows[previous].fact_id
+
     def _add(self, row: IndexRow) -> int:
         number = self.words.add(row.text.split())
         self.rows.append(replace(row, vectors=None))
@@ -89,7 +107,26 @@ class EntityIndex:
             self.episode_at[row.session_id, row.position] = number
         if row.speaker:
             self.said_by.setdefault(row.speaker.casefold(), set()).add(number)
+        if row.nodes:
+            self._link(number, row.nodes)
         return number
+
+    def _link(self, number: int, names: tuple[str, ...]) -> None:
+        nodes = tuple({tuple(terms(name)): None for name in names if terms(name)})
+        self.nodes_of[number] = nodes
+        for node in nodes:
+            self.about.setdefault(node, set()).add(number)
+            for word in node:
+                self.nodes_with.setdefault(word, set()).add(node)
+
+    def _unlink(self, number: int) -> None:
+        for node in self.nodes_of.pop(number, ()):
+            about = self.about[node]
+            about.discard(number)
+            if not about:
+                del self.about[node]
+                for word in set(node):
+                    self.nodes_with[word].discard(node)
 
     def _drop(self, fact_id: str) -> None:
         number = self._number_of.pop(fact_id, None)
@@ -97,6 +134,7 @@ class EntityIndex:
             return
         row = self.rows[number]
         self._alive[number] = False
+        self._unlink(number)
         self.words.remove(number, row.text.split())
         if self.embedded[number]:
             self.vectors.remove(np.array([number], dtype=np.int64))

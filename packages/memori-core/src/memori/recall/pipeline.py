@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +18,14 @@ from ..keys import derived_key
 from ..model import Attribution, Context, Fact, Kind, Recalled
 from ..plugins import Plugins
 from ..storage.base import Storage
-from ..text import fold, terms
+from ..text import fold, terms, words
 from . import context as rendering
+from .base import Reranker
 from .entity_index import EntityIndex, IndexCache
-from .scoring import Hit, names_in, score, without_names
+from .linking import about_named, linked_to
+from .repeated import shown_once
+from .scoring import Evidence, Hit, Weights, names_in, score, without_names
+from .temporal import window
 
 if TYPE_CHECKING:
     from .index.base import VectorIndex
@@ -28,17 +33,28 @@ if TYPE_CHECKING:
 logger = logging.getLogger("memori.recall")
 _CANDIDATES = 50
 _LONGEST_QUERY = 4000
+_SHORT = 8
+"""A turn of so many words may need the question it answers to be understood."""
 
 
 class Recall:
     """The read side of one Memori object."""
 
     def __init__(
-        self, storage: Storage, embedder: Embedder, vector_index: Callable[[int], VectorIndex], plugins: Plugins
+        self,
+        storage: Storage,
+        embedder: Embedder,
+        vector_index: Callable[[int], VectorIndex],
+        plugins: Plugins,
+        *,
+        reranker: Reranker | None = None,
+        weights: Weights | None = None,
     ) -> None:
+        self.weights = weights or Weights()
         self._storage = storage
         self._embedder = embedder
         self._plugins = plugins
+        self._reranker = reranker
         self._cache = IndexCache(vector_index)
 
     def recall(
@@ -52,32 +68,45 @@ class Recall:
         min_relevance: float = 0.0,
     ) -> list[Recalled]:
         """Return the entity's memories that answer the query, best first."""
+        return self._answer(query, attribution, limit, kinds, as_of, min_relevance).recalled
+
+    def _answer(
+        self,
+        query: str,
+        attribution: Attribution,
+        limit: int,
+        kinds: Collection[Kind] | None,
+        as_of: datetime | None,
+        min_relevance: float,
+    ) -> _Answer:
         planned = self._plan(query, attribution)[:_LONGEST_QUERY]
         index = self._cache.current(self._storage, attribution, self._embedder.space)
         with index.lock:
-            hits = self._search(index, planned, limit=limit, kinds=kinds, as_of=as_of)
-            found = [(index.rows[hit.number].fact_id, hit) for hit in hits if hit.relevance >= min_relevance]
-        found = found[: max(limit, _CANDIDATES)]
-        facts = {fact.id: fact for fact in self._storage.facts(attribution, ids=[i for i, _ in found], statuses=())}
-        ranked = [_recalled(facts[fact_id], hit) for fact_id, hit in found if _returnable(facts.get(fact_id), as_of)]
-        ranked = self._boost(planned, ranked)[:limit]
+            hits, degraded = self._search(index, planned, limit=limit, kinds=kinds, as_of=as_of)
+            hits = [hit for hit in hits if hit.relevance >= min_relevance][: max(2 * limit, _CANDIDATES)]
+            found = {index.rows[hit.number].fact_id: hit for hit in hits}
+            before = {index.rows[hit.number].fact_id: index.before(hit.number) for hit in hits}
+        facts = {fact.id: fact for fact in self._storage.facts(attribution, ids=list(found), statuses=())}
+        ranked = [_recalled(facts[one], hit) for one, hit in found.items() if _returnable(facts.get(one), as_of)]
+        ranked = shown_once(self._boost(planned, self._rerank(planned, ranked)), limit=limit)
         telemetry.count("recalled", len(ranked))
         self._plugins.tell("memori_recalled", query=query, recalled=tuple(ranked), attribution=attribution)
-        return ranked
+        return _Answer(ranked, before, degraded)
 
     def context(
         self, query: str, attribution: Attribution, *, limit: int, token_budget: int, min_relevance: float,
         exclude: Sequence[str] = (),
     ) -> Context:  # fmt: skip
         """Render what answers the query, without what the request says already."""
-        recalled = self.recall(query, attribution, limit=limit + len(exclude), min_relevance=min_relevance)
-        recalled = self._unsaid(recalled, attribution, exclude)[:limit]
+        answer = self._answer(query, attribution, limit + len(exclude), None, None, min_relevance)
+        recalled = self._unsaid(answer.recalled, attribution, exclude)[:limit]
         own = next(self._plugins.ask("memori_render_context", recalled=recalled, token_budget=token_budget), None)
         if isinstance(own, str) and recalled:
             body = rendering.escape(own)[: token_budget * 4]
             text = rendering.wrap(body)
-            return Context(text, tuple(recalled), rendering.tokens(text))
-        return rendering.render(recalled, token_budget=token_budget)
+            return Context(text, tuple(recalled), rendering.tokens(text), answer.degraded)
+        recalled = self._with_questions(recalled, answer.before, attribution, exclude)
+        return rendering.render(recalled, token_budget=token_budget, degraded=answer.degraded)
 
     def clear(self) -> None:
         """Forget every cached index."""
@@ -89,23 +118,50 @@ class Recall:
 
     def _search(
         self, index: EntityIndex, query: str, *, limit: int, kinds: Collection[Kind] | None, as_of: datetime | None
-    ) -> list[Hit]:
+    ) -> tuple[list[Hit], str | None]:
         allowed = index.allowed(kinds=kinds, as_of=as_of)
         if not allowed.any():
-            return []
+            return [], None
+        now = as_of or datetime.now(UTC)
         wanted = max(_CANDIDATES, 2 * limit)
-        words = terms(query)
-        lexical = index.words.scores(words)
+        searched = terms(query)
+        lexical = index.words.scores(searched)
         lexical[~allowed] = 0.0
         candidates = _best(lexical, wanted)
         vector = self._embed(without_names(query, index.said_by))
-        if vector is not None and len(index.vectors):
-            hidden = int(len(allowed) - allowed.sum())
-            numbers, _ = index.vectors.search(vector, min(wanted + hidden, len(index.vectors)))
-            candidates += [int(n) for n in numbers if allowed[n]][:wanted]
+        nearest = _nearest(index, vector, wanted, allowed)
+        candidates += nearest
         named = names_in(query, index.said_by)
-        coverage = _coverage(index, words, candidates)
-        return score(index, candidates, query=vector, lexical=lexical, coverage=coverage, named=named)
+        inside: set[int] = set()
+        if (asked := window(query, now)) is not None:
+            within = index.within(asked.start, asked.end) & allowed
+            candidates += (
+                _nearest(index, vector, wanted, within) if vector is not None else _best(lexical * within, wanted)
+            )
+            inside = {number for number in candidates if within[number]}
+        linked = {number: seed for number, seed in linked_to(index, nearest).items() if allowed[number]}
+        candidates += [*linked, *(number for number in about_named(index, searched) if allowed[number])]
+        evidence = Evidence(vector, lexical, _coverage(index, searched, candidates), named, inside, linked)
+        hits = score(index, candidates, evidence, weights=self.weights, now=now)
+        return hits, "recalled by words alone: the embedder failed" if vector is None else None
+
+    def _rerank(self, query: str, recalled: list[Recalled]) -> list[Recalled]:
+        """Let a reranker put its own relevance in the place of the score. One that fails leaves the order as it is."""
+        if self._reranker is None or not recalled:
+            return recalled
+        try:
+            given = np.asarray(self._reranker.rerank(query, [one.text for one in recalled]), dtype=float)
+            if given.shape != (len(recalled),) or not np.isfinite(given).all():
+                raise ValueError(f"a reranker returns one finite number a text, not an array of shape {given.shape}")
+        except Exception as error:  # noqa: BLE001 - a reranker of anybody's may raise anything; the fused order stands
+            telemetry.failure(logger, "reranking (left in the order of fusion)", error)
+            return recalled
+        scores = np.clip(given, 0.0, 1.0).tolist()
+        reranked = [
+            replace(one, score=score, parts={**one.parts, "reranker": score, "fused": one.score})
+            for one, score in zip(recalled, scores, strict=True)
+        ]
+        return sorted(reranked, key=lambda one: -one.score)
 
     def _embed(self, query: str) -> NDArray[np.float32] | None:
         try:
@@ -142,6 +198,26 @@ class Recall:
         ]
         return sorted(boosted, key=lambda one: -one.score)
 
+    def _with_questions(
+        self,
+        recalled: list[Recalled],
+        before: Mapping[str, str | None],
+        attribution: Attribution,
+        exclude: Sequence[str],
+    ) -> list[Recalled]:
+        """Give short turns ("Yes, in June!") the question before them, unless it is in the request already."""
+        said = {fold(text) for text in exclude}
+        asked = {one.id: before.get(one.id) for one in recalled if len(words(one.text)) <= _SHORT}
+        wanted = [fact_id for fact_id in asked.values() if fact_id is not None]
+        found = {f.id: f for f in self._storage.facts(attribution, ids=wanted)} if wanted else {}
+
+        def question(one: Recalled) -> Fact | None:
+            fact = found.get(asked.get(one.id) or "")
+            asks = fact is not None and fact.text.rstrip().endswith(("?", "？", "؟")) and fold(fact.text) not in said
+            return fact if asks else None
+
+        return [replace(one, reply_to=question(one)) for one in recalled]
+
     def _unsaid(self, recalled: list[Recalled], attribution: Attribution, exclude: Sequence[str]) -> list[Recalled]:
         """Drop memories whose words, or whose message, are in the request already."""
         said = {fold(text) for text in exclude}
@@ -151,6 +227,15 @@ class Recall:
         sources = self._storage.facts(attribution, ids=list(episodes), statuses=())
         repeated = {fact.message_key for fact in sources if fold(fact.text) in said}
         return [one for one in recalled if fold(one.text) not in said and one.fact.message_key not in repeated]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What was recalled. `before`: for each memory the id of the one said just before it, where there is one."""
+
+    recalled: list[Recalled]
+    before: Mapping[str, str | None]
+    degraded: str | None
 
 
 def episode_id(message_key: str | None) -> str:
@@ -165,6 +250,16 @@ def _recalled(fact: Fact, hit: Hit) -> Recalled:
 def _returnable(fact: Fact | None, as_of: datetime | None) -> bool:
     """The index may be a moment behind the database; a forgotten fact is never returned all the same."""
     return fact is not None and (fact.status == "active" or (as_of is not None and fact.status == "superseded"))
+
+
+def _nearest(
+    index: EntityIndex, query: NDArray[np.float32] | None, limit: int, allowed: NDArray[np.bool_]
+) -> list[int]:
+    if query is None or not len(index.vectors):
+        return []
+    hidden = int(len(allowed) - allowed.sum())
+    numbers, _ = index.vectors.search(query, min(limit + hidden, len(index.vectors)))
+    return [int(number) for number in numbers if allowed[number]][:limit]
 
 
 def _best(scores: NDArray[np.float32], limit: int) -> list[int]:

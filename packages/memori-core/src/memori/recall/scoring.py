@@ -1,24 +1,62 @@
 """Combine what is known of each candidate into one score.
 
-The weights were chosen on LoCoMo conversations; the optimum is broad. Scores are computed on the union of the
-candidates of all arms, so that they do not depend on which arm proposed a memory.
+Scores are computed on the union of the candidates of all arms, so that they do not depend on which arm proposed a
+memory. The defaults of `Weights` were chosen on LoCoMo conversations; the optimum is broad.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .entity_index import EntityIndex
 
-LEXICAL = 0.2
-SPEAKER = 0.12
-NEIGHBOUR = 0.2
-_SCALE = 1 + SPEAKER + 2 * NEIGHBOUR
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each part of a score is worth.
+
+    `lexical` is the share of the words' score, the rest is the vector's. `speaker` is added to what the one person
+    named in the query said, `window` to what belongs to the time the query names. `neighbour` is the share of each
+    neighbouring turn's own score that is added, `linked` that of the best memory that shares a node of the graph.
+
+    The last three multiply: `importance` by up to half of it up or down (0.5 changes nothing), `mentions` by its share
+    of what an often repeated memory gains, `recency` by its share of what a memory of this moment gains, halved every
+    `half_life` days.
+    """
+
+    lexical: float = 0.2
+    speaker: float = 0.15
+    neighbour: float = 0.15
+    window: float = 0.1
+    linked: float = 0.1
+    importance: float = 0.32
+    mentions: float = 0.05
+    recency: float = 0.05
+    half_life: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the arms found. `query` is None when the embedder failed: words alone decide then.
+
+    `lexical`: the score of every number, shape (numbers,). `coverage`: the share of the query's words that a candidate
+    holds. `named`: the folded names of speakers in the query. `inside`: numbers in the time the query names. `linked`:
+    numbers that share a node with another candidate, and that candidate.
+    """
+
+    query: NDArray[np.float32] | None
+    lexical: NDArray[np.float32]
+    coverage: Mapping[int, float]
+    named: Collection[str]
+    inside: Collection[int]
+    linked: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,51 +72,60 @@ class Hit:
 def names_in(query: str, names: Iterable[str]) -> set[str]:
     """Those of the folded names that the query mentions as whole words."""
     folded = query.casefold()
-    return {name for name in names if re.search(rf"\b{re.escape(name)}\b", folded)}
+    return {name for name in names if name in folded and re.search(rf"\b{re.escape(name)}\b", folded)}
 
 
 def without_names(query: str, names: Iterable[str]) -> str:
     """The query to embed: a small embedding model matches a participant's name with every line that bears it."""
-    alternatives = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    if not alternatives:
+    present = names_in(query, names)
+    if not present:
         return query
+    alternatives = "|".join(re.escape(name) for name in sorted(present, key=len, reverse=True))
     bare = re.sub(rf"\b(?:{alternatives})(?:['’]s)?\b", " ", query, flags=re.IGNORECASE)
     return re.sub(r"\s+", " ", bare).strip() or query
 
 
 def score(
-    index: EntityIndex,
-    candidates: Iterable[int],
-    *,
-    query: NDArray[np.float32] | None,
-    lexical: NDArray[np.float32],
-    coverage: Mapping[int, float],
-    named: set[str],
+    index: EntityIndex, candidates: Iterable[int], evidence: Evidence, *, weights: Weights, now: datetime
 ) -> list[Hit]:
-    """Score candidates, best first. `query` is None when the embedder failed: words alone decide then."""
+    """Score candidates, best first."""
     chosen = sorted(set(candidates))
     around = {n: _neighbours(index, n) for n in chosen}
     everyone = sorted(set(chosen).union(*around.values()))
-    closeness = _closeness(index, everyone, query)
-    best = float(lexical.max(initial=0.0)) or 1.0
-    weight = LEXICAL if query is not None else 1.0
-
-    def base(number: int) -> float:
-        return (1 - weight) * closeness[number] + weight * float(lexical[number]) / best
-
-    said = index.said_by[next(iter(named))] if len(named) == 1 else frozenset()
+    closeness = _closeness(index, everyone, evidence.query)
+    best = float(evidence.lexical.max(initial=0.0)) or 1.0
+    words = {n: float(evidence.lexical[n]) / best for n in everyone}
+    share = weights.lexical if evidence.query is not None else 1.0
+    base = {n: (1 - share) * closeness[n] + share * words[n] for n in everyone}
+    said = index.said_by[next(iter(evidence.named))] if len(evidence.named) == 1 else frozenset()
+    scale = 1 + weights.speaker + 2 * weights.neighbour + weights.window + weights.linked
     hits = []
     for number in chosen:
         parts = {
             "vector": closeness[number],
-            "lexical": float(lexical[number]) / best,
-            "speaker": SPEAKER if number in said else 0.0,
-            "neighbours": NEIGHBOUR * sum(base(n) for n in around[number]),
+            "lexical": words[number],
+            "speaker": weights.speaker if number in said else 0.0,
+            "neighbours": weights.neighbour * sum(base[n] for n in around[number]),
+            "window": weights.window if number in evidence.inside else 0.0,
+            "linked": weights.linked * base[evidence.linked[number]] if number in evidence.linked else 0.0,
+            "boost": _boost(index, number, weights, now),
         }
-        total = base(number) + parts["speaker"] + parts["neighbours"]
-        relevance = max(closeness[number], coverage.get(number, 0.0), 0.0)
-        hits.append(Hit(number, min(max(total / _SCALE, 0.0), 1.0), min(relevance, 1.0), parts))
+        added = parts["speaker"] + parts["neighbours"] + parts["window"] + parts["linked"]
+        total = (base[number] + added) * parts["boost"] / scale
+        relevance = max(closeness[number], evidence.coverage.get(number, 0.0), 0.0)
+        relevance += weights.window if number in evidence.inside else 0.0
+        hits.append(Hit(number, min(max(total, 0.0), 1.0), min(relevance, 1.0), parts))
     return sorted(hits, key=lambda hit: -hit.score)
+
+
+def _boost(index: EntityIndex, number: int, weights: Weights, now: datetime) -> float:
+    row = index.rows[number]
+    boost = 1 + weights.importance * (row.importance - 0.5)
+    boost *= 1 + weights.mentions * (1 - 1 / max(row.mentions, 1))
+    if row.said_at is not None:
+        age = max((now - row.said_at).total_seconds() / 86_400, 0.0)
+        boost *= 1 + weights.recency * math.exp2(-age / weights.half_life)
+    return boost
 
 
 def _neighbours(index: EntityIndex, number: int) -> list[int]:

@@ -1,0 +1,56 @@
+"""Show what says the same once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ..model import Fact, Recalled
+from ..text import words
+
+_ALIKE = 0.9
+_OLDEST = datetime.min.replace(tzinfo=UTC)
+
+
+def shown_once(ranked: Iterable[Recalled], *, limit: int) -> list[Recalled]:
+    """The first `limit` memories, each once: in the newest wording, and with the mentions of all its wordings.
+
+    Two memories say the same when they are of one kind and one speaker and hold the same words, give or take one of
+    ten; all numbers and negations must agree.
+    """
+    groups: list[list[Recalled]] = []
+    known: list[tuple[tuple[object, ...], frozenset[str]]] = []
+    for one in ranked:
+        said = frozenset(words(one.text))
+        label = (one.fact.kind, one.fact.speaker, one.fact.source, _decisive(said))
+        place = next((i for i, (other, held) in enumerate(known) if other == label and _alike(said, held)), None)
+        if place is not None:
+            groups[place].append(one)
+        elif len(groups) < limit:
+            groups.append([one])
+            known.append((label, said))
+    return [_newest(group) for group in groups]
+
+
+def _newest(group: list[Recalled]) -> Recalled:
+    if len(group) == 1:
+        return group[0]
+    newest = max(group, key=lambda one: _moment(one.fact))
+    mentions = sum(one.fact.mentions for one in group)
+    return replace(group[0], fact=replace(newest.fact, mentions=mentions))
+
+
+def _moment(fact: Fact) -> datetime:
+    return fact.said_at or fact.created_at or _OLDEST
+
+
+def _alike(some: frozenset[str], others: frozenset[str]) -> bool:
+    return some == others or len(some & others) >= _ALIKE * len(some | others)
+
+
+def _decisive(said: frozenset[str]) -> frozenset[str]:
+    return frozenset(word for word in said if any(map(str.isdigit, word)) or word in _NEGATIONS or word.endswith("n't"))
+
+
+_NEGATIONS = frozenset(("no", "not", "never", "none", "nothing", "without", "neither", "nor", "cannot"))
