@@ -488,7 +488,8 @@ class Memori:
 
         index = assembly.vector_index(self._vector_index, self.plugins)
         reranker = assembly.reranker(self._reranker, self.plugins)
-        return Recall(self._ready(), self.embedder, index, self.plugins, reranker=reranker)
+        weights = self.recall_options.weights
+        return Recall(self._ready(), self.embedder, index, self.plugins, reranker=reranker, weights=weights)
 
     def _ready(self) -> Storage:
         if self._closed:

@@ -284,6 +284,30 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class RecallWeights:
+    """What each part of a memory's score is worth.
+
+    `lexical` is the share of the words' score, the rest is the vector's. `speaker` is added to what the one person
+    named in the query said, `window` to what belongs to the time the query names. `neighbour` is the share of each
+    neighbouring turn's own score that is added, `linked` that of the best memory that shares a node of the graph.
+
+    The last three multiply: `importance` by up to half of it up or down (0.5 changes nothing), `mentions` by its share
+    of what an often repeated memory gains, `recency` by its share of what a memory of this moment gains, halved every
+    `half_life` days.
+    """
+
+    lexical: float = 0.2
+    speaker: float = 0.15
+    neighbour: float = 0.15
+    window: float = 0.1
+    linked: float = 0.1
+    importance: float = 0.32
+    mentions: float = 0.05
+    recency: float = 0.05
+    half_life: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class RecallOptions:
     """How memories are found and shown. `timeout`, in seconds, bounds what a model call waits for them.
 
@@ -295,6 +319,7 @@ class RecallOptions:
     token_budget: int = 250
     timeout: float = 2.0
     inject: Literal["user", "system"] = "user"
+    weights: RecallWeights = RecallWeights()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from .. import telemetry
 from ..embedding.base import Embedder
 from ..errors import EmbeddingError, MemoriError
 from ..keys import derived_key
-from ..model import Attribution, Context, Fact, Kind, Recalled
+from ..model import Attribution, Context, Fact, Kind, Recalled, RecallWeights
 from ..plugins import Plugins
 from ..storage.base import Storage
 from ..text import fold, terms, words
@@ -24,7 +24,7 @@ from .base import Reranker
 from .entity_index import EntityIndex, IndexCache
 from .linking import about_named, linked_to
 from .repeated import shown_once
-from .scoring import Evidence, Hit, Weights, names_in, score, without_names
+from .scoring import Evidence, Hit, names_in, score, without_names
 from .temporal import window
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class Recall:
         plugins: Plugins,
         *,
         reranker: Reranker | None = None,
-        weights: Weights | None = None,
+        weights: RecallWeights,
     ) -> None:
-        self.weights = weights or Weights()
+        self._weights = weights
         self._storage = storage
         self._embedder = embedder
         self._plugins = plugins
@@ -142,7 +142,7 @@ class Recall:
         linked = {number: seed for number, seed in linked_to(index, nearest).items() if allowed[number]}
         candidates += [*linked, *(number for number in about_named(index, searched) if allowed[number])]
         evidence = Evidence(vector, lexical, _coverage(index, searched, candidates), named, inside, linked)
-        hits = score(index, candidates, evidence, weights=self.weights, now=now)
+        hits = score(index, candidates, evidence, weights=self._weights, now=now)
         return hits, "recalled by words alone: the embedder failed" if vector is None else None
 
     def _rerank(self, query: str, recalled: list[Recalled]) -> list[Recalled]:

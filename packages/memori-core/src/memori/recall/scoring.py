@@ -1,7 +1,7 @@
 """Combine what is known of each candidate into one score.
 
 Scores are computed on the union of the candidates of all arms, so that they do not depend on which arm proposed a
-memory. The defaults of `Weights` were chosen on LoCoMo conversations; the optimum is broad.
+memory. The defaults of `RecallWeights` were chosen on LoCoMo conversations; the optimum is broad.
 """
 
 from __future__ import annotations
@@ -15,31 +15,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model import RecallWeights
 from .entity_index import EntityIndex
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """What each part of a score is worth.
-
-    `lexical` is the share of the words' score, the rest is the vector's. `speaker` is added to what the one person
-    named in the query said, `window` to what belongs to the time the query names. `neighbour` is the share of each
-    neighbouring turn's own score that is added, `linked` that of the best memory that shares a node of the graph.
-
-    The last three multiply: `importance` by up to half of it up or down (0.5 changes nothing), `mentions` by its share
-    of what an often repeated memory gains, `recency` by its share of what a memory of this moment gains, halved every
-    `half_life` days.
-    """
-
-    lexical: float = 0.2
-    speaker: float = 0.15
-    neighbour: float = 0.15
-    window: float = 0.1
-    linked: float = 0.1
-    importance: float = 0.32
-    mentions: float = 0.05
-    recency: float = 0.05
-    half_life: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +63,7 @@ def without_names(query: str, names: Iterable[str]) -> str:
 
 
 def score(
-    index: EntityIndex, candidates: Iterable[int], evidence: Evidence, *, weights: Weights, now: datetime
+    index: EntityIndex, candidates: Iterable[int], evidence: Evidence, *, weights: RecallWeights, now: datetime
 ) -> list[Hit]:
     """Score candidates, best first."""
     chosen = sorted(set(candidates))
@@ -118,7 +95,7 @@ def score(
     return sorted(hits, key=lambda hit: -hit.score)
 
 
-def _boost(index: EntityIndex, number: int, weights: Weights, now: datetime) -> float:
+def _boost(index: EntityIndex, number: int, weights: RecallWeights, now: datetime) -> float:
     row = index.rows[number]
     boost = 1 + weights.importance * (row.importance - 0.5)
     boost *= 1 + weights.mentions * (1 - 1 / max(row.mentions, 1))
