@@ -80,6 +80,10 @@ def test_reading_some_facts_and_finding_words_does_not_cost_more_when_there_are_
         "by fingerprint": lambda: storage.facts_by_fingerprint(ADA, ["oolong 1", "oolong 2"]),
         "by slot": lambda: storage.facts(ADA, slots=["oolong 1", "oolong 2"]),
         "by word": lambda: storage.search(ADA, ["oolong"], limit=FOUND),
+        "the newest": lambda: storage.facts(ADA, limit=FOUND),
+        "the newest of some kinds": lambda: storage.facts(ADA, kinds=["rule", "fact"], limit=FOUND),
+        "the newest, as of": lambda: storage.facts(ADA, as_of=datetime.now(UTC), limit=FOUND),
+        "none of a kind": lambda: storage.facts(ADA, kinds=["rule"], limit=FOUND),
     }
     assert len(operations["by id"]()) == len(operations["by word"]()) == FOUND
     few = {name: cost(meter, operation) for name, operation in operations.items()}

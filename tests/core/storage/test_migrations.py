@@ -252,3 +252,26 @@ def test_the_command_line_shows_the_plan_and_carries_it_out(url, monkeypatch, tm
     opened_again = opened(url, migrate="check")
     opened_again.append(ADA, turn(*said("a")))
     opened_again.close()
+
+
+def test_tables_of_version_1_get_the_index_of_version_2(url):
+    storage = opened(url)
+    storage.apply(ADA, FactChanges((new_fact("likes tea"),)), expected=None, now=NOW)
+    storage.close()
+    fresh = schema(url)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        on = " ON memori_entity_fact" if engine.dialect.name in ("mysql", "mariadb") else ""
+        connection.exec_driver_sql("CREATE INDEX ix_memori_fact_status ON memori_entity_fact (entity_id, status, kind)")
+        connection.exec_driver_sql(f"DROP INDEX ix_memori_fact_newest{on}")
+        connection.exec_driver_sql("DELETE FROM memori_schema_version WHERE version = 2")
+    engine.dispose()
+
+    storage = opened(url)
+    plan = storage.plan()
+    storage.build()
+
+    assert "ix_memori_fact_newest" in plan
+    assert schema(url) == fresh
+    assert [fact.text for fact in storage.facts(ADA, limit=5)] == ["likes tea"]
+    storage.close()

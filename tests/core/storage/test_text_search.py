@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from memori.storage.sql import fulltext
 from memori.storage.sql.engine import Database
 from memori.storage.sql.storage import SQLStorage
 from memori.text import terms
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 
 from tests.core.storage.backends import BACKENDS, empty_database
 
@@ -250,4 +251,66 @@ def test_vacuum_keeps_words_and_facts_together(tmp_path):
         connection.connection.dbapi_connection.isolation_level = ""
 
     assert found(storage, "fact", limit=30) == ids[1::2][::-1]
+    storage.close()
+
+
+def test_postgresql_starts_no_workers_for_a_moments_work(tmp_path):
+    with empty_database("postgresql", tmp_path) as url:
+        storage = SQLStorage(url, StorageOptions())
+        learn(storage, *(new_fact(f"likes tea {number}") for number in range(50)))
+        statements = []
+        event.listen(
+            storage._database._engine,
+            "before_cursor_execute",
+            lambda _, __, said, given, *___: statements.append((said, given)),
+        )
+        assert storage.search(ADA, ["likes", "tea"], limit=5)
+        said, given = next(one for one in statements if "@@" in one[0])
+        with storage._database._engine.connect() as connection:
+            for name in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+                connection.exec_driver_sql(f"SET {name} = 0")
+            plan = [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {said}", given)]
+        storage.close()
+
+    assert [line for line in plan if "Gather" in line or "Workers" in line] == []
+
+
+def _connect(url, *, able):
+    """An Engine on an SQLite that says whether it can do FTS5, and that cannot make a virtual table if not."""
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def unable(connection, _):
+        connection.create_function("sqlite_compileoption_used", 1, lambda _: int(able))
+        if not able:
+            refused = {sqlite3.SQLITE_CREATE_VTABLE, sqlite3.SQLITE_DROP_VTABLE}
+            connection.set_authorizer(
+                lambda action, *_: sqlite3.SQLITE_DENY if action in refused else sqlite3.SQLITE_OK
+            )
+
+    return engine
+
+
+def test_sqlite_without_fts5_searches_the_portable_way(tmp_path):
+    url = f"sqlite:///{tmp_path / 'memory.db'}"
+    engine = _connect(url, able=False)
+    storage = SQLStorage(engine, StorageOptions())
+    tea, milk = learn(storage, new_fact("likes oolong tea"), new_fact("drinks milk"))
+    learn(storage, new_fact("likes oolong tea"), who=BOB)
+
+    assert found(storage, "oolong") == [tea]
+    assert found(storage, "milk") == [milk]
+    engine.dispose()
+
+
+def test_a_file_made_without_fts5_stays_searchable_where_there_is_fts5(tmp_path):
+    url = f"sqlite:///{tmp_path / 'memory.db'}"
+    without = _connect(url, able=False)
+    (tea,) = learn(SQLStorage(without, StorageOptions()), new_fact("likes oolong tea"))
+    without.dispose()
+
+    storage = SQLStorage(url, StorageOptions())
+    (milk,) = learn(storage, new_fact("drinks oolong milk"))
+
+    assert found(storage, "oolong") == [milk, tea]
     storage.close()

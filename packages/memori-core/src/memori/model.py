@@ -17,6 +17,7 @@ JobState = Literal["pending", "running", "done", "dead"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 KINDS: tuple[Kind, ...] = get_args(Kind)
+STATUSES: tuple[FactStatus, ...] = get_args(FactStatus)
 ACTIVE: tuple[FactStatus, ...] = ("active",)
 MAX_ID_LENGTH = 255
 """Longest entity, process, session, namespace or native message id, in characters."""

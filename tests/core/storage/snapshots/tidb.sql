@@ -69,11 +69,11 @@ CREATE TABLE memori_entity_fact (
 
 CREATE INDEX ix_memori_fact_fingerprint ON memori_entity_fact (entity_id, fingerprint);
 
+CREATE INDEX ix_memori_fact_newest ON memori_entity_fact (entity_id, status, kind, created_at, position, id);
+
 CREATE INDEX ix_memori_fact_revision ON memori_entity_fact (entity_id, revision);
 
 CREATE INDEX ix_memori_fact_slot ON memori_entity_fact (entity_id, slot);
-
-CREATE INDEX ix_memori_fact_status ON memori_entity_fact (entity_id, status, kind);
 
 CREATE TABLE memori_item (
     id VARCHAR(32) NOT NULL,
@@ -502,27 +502,38 @@ UPDATE memori_entity_fact SET mentions=(memori_entity_fact.mentions + %(mentions
 INSERT INTO memori_entity_fact_mention (fact_id, message_id, entity_id) VALUES (%(fact_id)s, %(message_id)s, %(entity_id)s) ON DUPLICATE KEY UPDATE fact_id = memori_entity_fact_mention.fact_id;
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
-FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
-WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND (memori_entity_fact.valid_from <= %(valid_from_1)s OR memori_entity_fact.valid_from IS NULL AND coalesce(memori_entity_fact.said_at, memori_entity_fact.created_at) <= %(coalesce_1)s) AND (memori_entity_fact.valid_to IS NULL OR memori_entity_fact.valid_to > %(valid_to_1)s) AND memori_entity_fact.kind IN (__[POSTCOMPILE_kind_1]) AND memori_entity_fact.process_id = %(process_id_1)s ORDER BY memori_entity_fact.created_at DESC, coalesce(memori_entity_fact.position, %(coalesce_2)s) DESC, memori_entity_fact.id DESC
- LIMIT %(param_1)s, %(param_2)s;
+FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id INNER JOIN (SELECT anon_1.id AS id
+FROM (SELECT memori_entity_fact.id AS id
+FROM memori_entity_fact
+WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND (memori_entity_fact.valid_from <= %(valid_from_1)s OR memori_entity_fact.valid_from IS NULL AND coalesce(memori_entity_fact.said_at, memori_entity_fact.created_at) <= %(coalesce_1)s) AND (memori_entity_fact.valid_to IS NULL OR memori_entity_fact.valid_to > %(valid_to_1)s) AND memori_entity_fact.process_id = %(process_id_1)s AND memori_entity_fact.status = %(status_1)s AND memori_entity_fact.kind = %(kind_1)s ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC
+ LIMIT %(param_1)s) AS anon_1 UNION ALL SELECT anon_2.id AS id
+FROM (SELECT memori_entity_fact.id AS id
+FROM memori_entity_fact
+WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND (memori_entity_fact.valid_from <= %(valid_from_1)s OR memori_entity_fact.valid_from IS NULL AND coalesce(memori_entity_fact.said_at, memori_entity_fact.created_at) <= %(coalesce_1)s) AND (memori_entity_fact.valid_to IS NULL OR memori_entity_fact.valid_to > %(valid_to_1)s) AND memori_entity_fact.process_id = %(process_id_1)s AND memori_entity_fact.status = %(status_2)s AND memori_entity_fact.kind = %(kind_2)s ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC
+ LIMIT %(param_2)s) AS anon_2) AS page ON page.id = memori_entity_fact.id ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC
+ LIMIT %(param_3)s, %(param_4)s;
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
-WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = %(coalesce_1)s AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]) ORDER BY memori_entity_fact.created_at DESC, coalesce(memori_entity_fact.position, %(coalesce_2)s) DESC, memori_entity_fact.id DESC;
+WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = %(coalesce_1)s AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
-WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_1]) AND memori_entity_fact.slot IN (__[POSTCOMPILE_slot_1]) ORDER BY memori_entity_fact.created_at DESC, coalesce(memori_entity_fact.position, %(coalesce_2)s) DESC, memori_entity_fact.id DESC;
+WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_1]) AND memori_entity_fact.slot IN (__[POSTCOMPILE_slot_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
-WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_1]) AND memori_entity_fact.fingerprint IN (__[POSTCOMPILE_fingerprint_1]) ORDER BY memori_entity_fact.created_at DESC, coalesce(memori_entity_fact.position, %(coalesce_2)s) DESC, memori_entity_fact.id DESC;
+WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_1]) AND memori_entity_fact.fingerprint IN (__[POSTCOMPILE_fingerprint_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
 
 SELECT memori_fact_embedding.fact_id, memori_fact_embedding.vector
 FROM memori_fact_embedding INNER JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_embedding.fact_id
 WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.revision > %(revision_1)s AND memori_entity_fact.revision <= %(revision_2)s AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND memori_fact_embedding.space_id = %(space_id_1)s ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
 
-SELECT memori_entity_fact.id, memori_entity_fact.search_text, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.speaker, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to
+SELECT memori_knowledge_graph.fact_id, subject.name AS subject_name, target.name AS target_name
+FROM memori_knowledge_graph INNER JOIN memori_entity_fact ON memori_entity_fact.id = memori_knowledge_graph.fact_id INNER JOIN memori_node AS subject ON subject.id = memori_knowledge_graph.subject_id INNER JOIN memori_node AS target ON target.id = memori_knowledge_graph.object_id
+WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.revision > %(revision_1)s AND memori_entity_fact.revision <= %(revision_2)s AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]);
+
+SELECT memori_entity_fact.id, memori_entity_fact.search_text, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.speaker, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.importance, memori_entity_fact.mentions
 FROM memori_entity_fact
 WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.revision > %(revision_1)s AND memori_entity_fact.revision <= %(revision_2)s AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
 
@@ -530,7 +541,11 @@ SELECT memori_fact_embedding.fact_id, memori_fact_embedding.vector
 FROM memori_fact_embedding INNER JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_embedding.fact_id
 WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.revision > %(revision_1)s AND memori_entity_fact.revision <= %(revision_2)s AND memori_fact_embedding.space_id = %(space_id_1)s ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
 
-SELECT memori_entity_fact.id, memori_entity_fact.search_text, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.speaker, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to
+SELECT memori_knowledge_graph.fact_id, subject.name AS subject_name, target.name AS target_name
+FROM memori_knowledge_graph INNER JOIN memori_entity_fact ON memori_entity_fact.id = memori_knowledge_graph.fact_id INNER JOIN memori_node AS subject ON subject.id = memori_knowledge_graph.subject_id INNER JOIN memori_node AS target ON target.id = memori_knowledge_graph.object_id
+WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.revision > %(revision_1)s AND memori_entity_fact.revision <= %(revision_2)s;
+
+SELECT memori_entity_fact.id, memori_entity_fact.search_text, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.speaker, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.importance, memori_entity_fact.mentions
 FROM memori_entity_fact
 WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.revision > %(revision_1)s AND memori_entity_fact.revision <= %(revision_2)s ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
 

@@ -10,10 +10,7 @@ from ...keys import derived_key, new_key
 from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
 from ..alignment import already_stored
 from ..base import Codec, StorageOptions, Turn
-from . import schema as t
-from .dialects import insert_missing
-from .sessions import find_session, in_scope, said_at, stored_overlap
-from .values import (
+from ..values import (
     digest,
     entity_key,
     from_micros,
@@ -21,6 +18,9 @@ from .values import (
     to_micros,
     to_stored_message,
 )
+from . import schema as t
+from .dialects import insert_missing
+from .sessions import find_session, in_scope, said_at, stored_overlap
 
 
 def append(

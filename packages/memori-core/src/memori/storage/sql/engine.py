@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import Connection
@@ -15,6 +16,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from ...errors import StorageError
 from ...process import fork_gate
 from ..base import StorageOptions
+from . import fulltext, writing
 from .dialects import Traits, recognise
 from .failures import run_again, translate
 from .opening import open_engine
@@ -49,6 +51,8 @@ class Database:
         self._gate: AbstractContextManager[None] = fork_gate if self._sqlite else nullcontext()
         alone = self._sqlite and isinstance(self._engine.pool, StaticPool)
         self._turn: AbstractContextManager[Any] = threading.RLock() if alone else nullcontext()
+        self._line = str(self._engine.url.database) if self._sqlite and not alone else None
+        self._patience = options.busy_timeout
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -92,10 +96,14 @@ class Database:
     @contextmanager
     def _begun(self) -> Iterator[Connection]:
         with self._connected() as connection:
-            if self._sqlite and not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+            if not self._sqlite or connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+                yield connection
+                connection.commit()
+                return
+            with writing.in_line(self._line, self._patience):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
-            connection.commit()
+                yield connection
+                connection.commit()
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -105,6 +113,8 @@ class Database:
             yield connection.execution_options(memori_traits=self._traits)
 
     def _recognise(self, connection: Connection) -> Traits:
+        if self._sqlite:
+            return replace(recognise(self.dialect), full_text=fulltext.of_sqlite(connection))
         if self.dialect not in ("mysql", "mariadb"):
             return recognise(self.dialect)
         version = connection.exec_driver_sql("SELECT VERSION()").scalar()

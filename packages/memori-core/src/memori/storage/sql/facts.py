@@ -11,19 +11,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, bindparam, func, or_, select, union_all, update
 
 from ...embedding.base import Space
 from ...errors import RevisionConflictError
 from ...keys import derived_key
-from ...model import ACTIVE, Attribution, Fact, FactStatus, Kind
+from ...model import ACTIVE, KINDS, STATUSES, Attribution, Fact, FactStatus, Kind
 from ..base import Codec, Delta, EntityState, FactChanges, IndexRow, Retirement
-from . import fulltext, graph
-from . import schema as t
-from .dialects import insert_missing
-from .failures import RowVanishedError
-from .planning import without_index
-from .values import (
+from ..values import (
     entity_key,
     fact_values,
     optional_micros,
@@ -33,8 +28,14 @@ from .values import (
     to_fact,
     to_micros,
 )
+from . import fulltext, graph
+from . import schema as t
+from .dialects import insert_missing
+from .failures import RowVanishedError
+from .planning import without_index
 
 _BATCH = 500
+_NEWEST_FIRST = (t.fact.c.created_at.desc(), t.fact.c.position.desc(), t.fact.c.id.desc())
 
 
 def state(connection: Connection, attribution: Attribution) -> EntityState:
@@ -262,36 +263,35 @@ def select_facts(
 ) -> list[tuple[str, Fact]]:
     """Facts with their fingerprints, newest first. Ids, slots and fingerprints may be many; they go in batches."""
     f, s = t.fact, t.session
-    owner: ColumnElement[str] = f.c.entity_id
-    status: ColumnElement[str] = f.c.status
-    if ids is not None:
-        owner = without_index(owner)
-    if any(values is not None for values in (ids, slots, fingerprints)):
-        status = without_index(status)
-    query = (
-        select(f, s.c.external_id.label("session"))
-        .outerjoin(s, s.c.id == f.c.session_id)
-        .where(owner == entity_key(attribution))
-        .order_by(f.c.created_at.desc(), func.coalesce(f.c.position, -1).desc(), f.c.id.desc())
-    )
+    keyed = any(values is not None for values in (ids, slots, fingerprints))
+    owner: ColumnElement[str] = f.c.entity_id if ids is None else without_index(f.c.entity_id)
+    status: ColumnElement[str] = without_index(f.c.status) if keyed else f.c.status
+    conditions = [owner == entity_key(attribution)]
     if as_of is not None:
         moment = to_micros(as_of)
-        query = query.where(
-            status.in_(("active", "superseded")),
+        statuses = ("active", "superseded")
+        conditions += [
             or_(
                 f.c.valid_from <= moment,
                 f.c.valid_from.is_(None) & (func.coalesce(f.c.said_at, f.c.created_at) <= moment),
             ),
             or_(f.c.valid_to.is_(None), f.c.valid_to > moment),
-        )
-    elif statuses:
-        query = query.where(status.in_(tuple(statuses)))
-    if kinds is not None:
-        query = query.where(f.c.kind.in_(tuple(kinds)))
+        ]
     if process_id is not None:
-        query = query.where(f.c.process_id == process_key(replace(attribution, process_id=process_id)))
+        conditions.append(f.c.process_id == process_key(replace(attribution, process_id=process_id)))
     if now is not None:
-        query = query.where(or_(f.c.expires_at.is_(None), f.c.expires_at > to_micros(now)))
+        conditions.append(or_(f.c.expires_at.is_(None), f.c.expires_at > to_micros(now)))
+    query = select(f, s.c.external_id.label("session")).outerjoin(s, s.c.id == f.c.session_id)
+    if limit is not None and not keyed:
+        page = _newest(conditions, statuses or STATUSES, KINDS if kinds is None else kinds, limit + offset)
+        query = query.join(page, page.c.id == f.c.id)
+    else:
+        query = query.where(*conditions)
+        if statuses:
+            query = query.where(status.in_(tuple(statuses)))
+        if kinds is not None:
+            query = query.where(f.c.kind.in_(tuple(kinds)))
+    query = query.order_by(*_NEWEST_FIRST)
     if limit is not None:
         query = query.limit(limit)
     if offset:
@@ -301,6 +301,23 @@ def select_facts(
         found.extend((row["fingerprint"], to_fact(row, codec)) for row in connection.execute(one).mappings())
     # MySQL takes a slot for the same with a space at its end.
     return found if slots is None else [(key, fact) for key, fact in found if fact.slot in slots]
+
+
+def _newest(
+    conditions: Sequence[ColumnElement[bool]], statuses: Collection[FactStatus], kinds: Collection[Kind], number: int
+) -> Subquery:
+    """Ids among which the newest are: so many of each status and kind, read in the order of the index."""
+    f = t.fact
+    pages = [
+        select(f.c.id)
+        .where(*conditions, f.c.status == status, f.c.kind == kind)
+        .order_by(*_NEWEST_FIRST)
+        .limit(number)
+        .subquery()
+        for status in statuses
+        for kind in kinds
+    ]
+    return union_all(*(select(page.c.id) for page in pages)).subquery("page")
 
 
 def _batched(query: Any, *filters: tuple[Any, Collection[str] | None]) -> Iterator[Any]:

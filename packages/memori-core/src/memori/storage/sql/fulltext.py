@@ -8,7 +8,7 @@ secret. Only active facts have a row in `memori_fact_search`; what keeps a full 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import DDL, Connection, Select, cast, column, func, select, table, union_all
 from sqlalchemy.dialects import mysql, postgresql
@@ -18,7 +18,7 @@ from ...keys import derived_key
 from ..base import Codec, NewFact
 from . import schema as t
 from .dialects import traits_of
-from .planning import without_index
+from .planning import without_index, without_workers
 
 _BATCH = 500
 MAX_TERMS = 2000
@@ -26,6 +26,7 @@ MAX_TERMS = 2000
 MAX_WANTED = 32
 """Words of one query."""
 
+_CATALOGUE = table("sqlite_master", column("name"))
 _FTS5 = table("memori_fact_search_words", column("rowid"), column("memori_fact_search_words"))
 
 
@@ -61,7 +62,8 @@ def search(
     wanted = list(dict.fromkeys(term for term in terms if term))[:MAX_WANTED]
     if not wanted:
         return []
-    holding = _HOLDING[traits_of(connection).full_text]
+    full_text = traits_of(connection).full_text
+    holding = _HOLDING[full_text]
     found = union_all(*(holding(entity, token(entity, term, codec)) for term in wanted)).subquery("found")
     matched = func.count().label("matched")
     best = (
@@ -78,6 +80,8 @@ def search(
         .where(without_index(f.c.entity_id) == entity, without_index(f.c.status) == "active")
         .order_by(best.c.matched.desc(), best.c.ordinal.desc())
     )
+    if full_text == "tsvector":
+        query = query.where(without_workers())
     return [(row.id, codec.decode(row.search_text).strip()) for row in connection.execute(query)]
 
 
@@ -113,6 +117,17 @@ _SQLITE = (
     "INSERT INTO memori_fact_search_words (memori_fact_search_words, rowid, tokens) "
     "VALUES ('delete', old.ordinal, old.tokens); END",
 )
+
+
+def of_sqlite(connection: Connection) -> Literal["fts5", "portable"]:
+    """Which full text an SQLite file has; where there are no tables yet, which one this SQLite can give it."""
+    names = select(_CATALOGUE.c.name).where(_CATALOGUE.c.name.in_([t.search.name, _FTS5.name]))
+    present = set(connection.execute(names).scalars())
+    able = bool(present) or connection.scalar(select(func.sqlite_compileoption_used("ENABLE_FTS5")))
+    connection.rollback()
+    return "fts5" if able and present != {t.search.name} else "portable"
+
+
 INDEX_NAME = "ix_memori_search_tokens"
 
 

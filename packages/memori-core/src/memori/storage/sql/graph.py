@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, select
 from ...keys import derived_key, new_key
 from ...model import Attribution, Triple
 from ..base import Codec, NewFact
+from ..values import entity_key
 from . import schema as t
 from .dialects import insert_missing
-from .values import entity_key
 
 
 def connect(connection: Connection, entity: str, facts: Sequence[NewFact], codec: Codec) -> None:

@@ -17,8 +17,8 @@ from ...keys import derived_key
 from ...model import Attribution, Item
 from ..base import Codec, Condition, FoundItem, ItemWrite
 from ..conditions import meets
+from ..values import entity_key, from_micros, optional_time, to_micros
 from . import schema as t
-from .values import entity_key, from_micros, optional_time, to_micros
 
 _BATCH = 500
 

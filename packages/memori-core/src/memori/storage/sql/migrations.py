@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Dialect, func, inspect, select
+from sqlalchemy import Column, Connection, Dialect, Index, MetaData, Table, func, inspect, select
 from sqlalchemy.engine import Inspector
-from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+from sqlalchemy.schema import CreateIndex, CreateTable, DropIndex, ExecutableDDLElement
 
 from ...errors import SchemaError, StorageLockedError
 from ..base import Migrate
+from ..values import to_micros
 from . import fulltext, locks
 from .dialects import Traits, insert_missing, traits_of
 from .engine import Database
-from .schema import metadata, schema_version, search
-from .values import to_micros
+from .schema import fact, metadata, schema_version, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,23 @@ def _create_tables(inspector: Inspector, traits: Traits) -> Iterator[ExecutableD
             yield from fulltext.structure(traits.full_text, indexes=present)
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, "create the tables", _create_tables),)
+def _order_facts(inspector: Inspector, traits: Traits) -> Iterator[ExecutableDDLElement]:
+    """An index by status and kind becomes one that also knows which fact is the newest."""
+    if not inspector.has_table(fact.name):
+        return  # a plan for an empty database: the first step makes the table with its indexes
+    present = {str(index["name"]) for index in inspector.get_indexes(fact.name)}
+    newest, former = "ix_memori_fact_newest", "ix_memori_fact_status"
+    if newest not in present:
+        yield from (CreateIndex(index) for index in fact.indexes if index.name == newest)
+    if former in present:
+        # A table of another MetaData: the index is none of the schema's any more.
+        yield DropIndex(Index(former, Table(fact.name, MetaData(), Column("kind")).c.kind))
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "create the tables", _create_tables),
+    Migration(2, "find the newest facts of a kind by an index", _order_facts),
+)
 NEWEST = MIGRATIONS[-1].version
 BEGUN = 0
 """The version of a database whose first migration was interrupted."""

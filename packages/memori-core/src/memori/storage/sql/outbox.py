@@ -12,10 +12,10 @@ from sqlalchemy.engine import RowMapping
 from ...keys import new_key
 from ...model import Attribution, JobState, QueueStatus
 from ..base import Codec, Job
+from ..values import entity_key, optional_micros, to_micros, to_stored_message
 from . import schema as t
 from .dialects import traits_of
 from .sessions import in_scope
-from .values import entity_key, optional_micros, to_micros, to_stored_message
 
 _OPEN = ("pending", "running")
 CONTEXT_MESSAGES = 10

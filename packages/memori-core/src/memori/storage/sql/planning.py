@@ -1,4 +1,4 @@
-"""Tell query planners what they cannot know: which of two indexes finds few rows."""
+"""Tell query planners what they cannot know: which of two indexes finds few rows, and what is done in a moment."""
 
 from __future__ import annotations
 
@@ -12,3 +12,12 @@ def without_index(column: ColumnElement[str]) -> ColumnElement[str]:
     has just been filled) twenty rows would be found by their ids among all of the entity's.
     """
     return func.coalesce(column, column)
+
+
+def without_workers() -> ColumnElement[bool]:
+    """A condition that always holds and lets PostgreSQL answer a query in one process only.
+
+    Once it knows that a table is large, it starts workers for what takes a millisecond, and starting them takes twenty.
+    One call of a function that it calls unsafe in parallel rules them out.
+    """
+    return func.coalesce(func.current_schema(), "").is_not(None)

@@ -184,7 +184,7 @@ fact = _table(
     Column("superseded_by", KEY),
     Column("revision", BigInteger, nullable=False),
     Index("ix_memori_fact_revision", "entity_id", "revision"),
-    Index("ix_memori_fact_status", "entity_id", "status", "kind"),
+    Index("ix_memori_fact_newest", "entity_id", "status", "kind", "created_at", "position", "id"),
     Index("ix_memori_fact_fingerprint", "entity_id", "fingerprint"),
     Index("ix_memori_fact_slot", "entity_id", "slot"),
 )

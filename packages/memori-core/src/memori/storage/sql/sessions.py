@@ -11,10 +11,10 @@ from ...keys import new_key
 from ...model import Attribution, Message
 from ..alignment import overlap
 from ..base import StorageOptions, Turn
+from ..values import entity_key, process_key, session_key, to_micros
 from . import schema as t
 from .dialects import insert_missing
 from .failures import RowVanishedError
-from .values import entity_key, process_key, session_key, to_micros
 
 _CANDIDATES = 20
 

@@ -42,10 +42,10 @@ from ..base import (
     StorageOptions,
     Turn,
 )
+from ..values import entity_key, to_micros
 from . import conversations, facts, fulltext, graph, items, migrations, outbox, transcripts
 from .engine import Database
 from .sessions import ensure_entity
-from .values import entity_key, to_micros
 
 T = TypeVar("T")
 

@@ -12,10 +12,10 @@ from ...errors import MissingAttributionError, VersionConflictError
 from ...model import Attribution, Message, Transcript
 from ..alignment import common_prefix
 from ..base import Codec, StorageOptions, Turn
+from ..values import entity_key, session_key, to_stored_message
 from . import schema as t
 from .conversations import append
 from .sessions import named_session
-from .values import entity_key, session_key, to_stored_message
 
 _BATCH = 500
 
