@@ -1,7 +1,7 @@
 """One process of a load: threads whose event loops run tasks that record and recall, all on one database.
 
-`python load.py URL NUMBER` waits for a line on stdin, works, and prints what went wrong as JSON. The test that starts
-it computes what must be stored from the same functions.
+`python load.py URL NUMBER THREADS TASKS` waits for a line on stdin, works, and prints what went wrong as JSON. The test
+that starts it computes what must be stored from the same functions.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from memori import Attribution, Memori, Message
 
-PROCESSES, THREADS, TASKS, TURNS = 4, 8, 8, 2
-PEOPLE = TASKS
+TURNS = 2
 WORDS = ("amber", "basalt", "cobalt", "denim", "ebony", "fuchsia", "garnet", "hazel")
 """A word for each person, which nobody else ever says."""
 
@@ -57,11 +56,11 @@ async def task(memori: Memori, process: int, thread: int, number: int) -> list[s
     return [f"{own.entity_id} was given {one.text!r}" for one in found if WORDS[number] not in one.text]
 
 
-def thread(memori: Memori, process: int, number: int) -> list[str]:
+def thread(memori: Memori, process: int, number: int, tasks: int) -> list[str]:
     """One event loop, and its tasks."""
 
     async def run() -> list[list[str] | BaseException]:
-        return await asyncio.gather(*(task(memori, process, number, n) for n in range(TASKS)), return_exceptions=True)
+        return await asyncio.gather(*(task(memori, process, number, n) for n in range(tasks)), return_exceptions=True)
 
     wrong: list[str] = []
     for result in asyncio.run(run()):
@@ -74,13 +73,13 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def main(url: str, process: int) -> None:
+def main(url: str, process: int, threads: int, tasks: int) -> None:
     with Memori(url, embedder="hashing", extractor="none") as memori:
         memori.config.storage.build()
         say("ready")
         sys.stdin.readline()
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(lambda number: thread(memori, process, number), range(THREADS))
+        with ThreadPoolExecutor(threads) as pool:
+            found = pool.map(lambda number: thread(memori, process, number, tasks), range(threads))
         wrong = [one for part in found for one in part]
         if not memori.augmentation.wait(timeout=45):
             wrong.append(f"jobs are left: {memori.augmentation.status()}")
@@ -88,4 +87,4 @@ def main(url: str, process: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))

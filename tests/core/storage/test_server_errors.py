@@ -454,3 +454,17 @@ def _cut_connections(backend, url):
         return
     rows = running.execute(f"SELECT id FROM information_schema.processlist WHERE db = '{url.database}'")
     running.execute(*(f"KILL {row[0]}" for row in rows))
+
+
+@pytest.mark.parametrize("wrong", [0, -1, True, "20", 2.0])
+def test_a_pool_size_that_is_none_is_refused_at_once(wrong):
+    with pytest.raises((TypeError, ValueError), match="pool_size must be"):
+        Memori("postgresql://localhost/memori", pool_size=wrong)
+
+
+def test_the_pool_is_as_large_as_asked_for_and_checks_its_connections():
+    with Memori("postgresql://localhost/memori", pool_size=3) as memori:
+        pool = memori._storage._open(memori._storage.connection, memori._storage.options)._engine.pool
+
+    assert pool.size() == 3
+    assert pool._pre_ping

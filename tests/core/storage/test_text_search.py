@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memori.conformance.storage import ADA, BOB, NOW, new_fact
-from memori.errors import RevisionConflictError
+from memori.errors import RevisionConflictError, SchemaError
 from memori.storage.base import EntityState, FactChanges, Retirement, StorageOptions
 from memori.storage.sql import fulltext
 from memori.storage.sql.engine import Database
@@ -301,6 +301,26 @@ def test_sqlite_without_fts5_searches_the_portable_way(tmp_path):
     assert found(storage, "oolong") == [tea]
     assert found(storage, "milk") == [milk]
     engine.dispose()
+
+
+def test_a_file_made_with_fts5_says_so_where_there_is_none(tmp_path):
+    file = tmp_path / "memory.db"
+    storage = SQLStorage(f"sqlite:///{file}", StorageOptions())
+    learn(storage, new_fact("likes oolong tea"))
+    storage.close()
+    # What an SQLite without the module meets: a virtual table of a module that it doesn't know.
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'USING fts5', 'USING fts5_gone')")
+    connection.close()
+
+    storage = SQLStorage(f"sqlite:///{file}", StorageOptions())
+    with pytest.raises(SchemaError, match="no such module: fts5"):
+        found(storage, "oolong")
+    with pytest.raises(SchemaError, match="no such module: fts5"):
+        learn(storage, new_fact("drinks milk"))
+    assert [fact.text for fact in storage.facts(ADA)] == ["likes oolong tea"]
+    storage.close()
 
 
 def test_a_file_made_without_fts5_stays_searchable_where_there_is_fts5(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,6 +38,9 @@ from memori.storage.base import (
 )
 
 from .state import Entity, File, Session, SessionKey, State, StoredFact, StoredJob, overlap, owner, same
+
+_AT_ONCE = datetime.min.replace(tzinfo=UTC)
+"""Due for every worker, whatever its clock says."""
 
 
 class OneFileStorage(Storage):
@@ -89,7 +92,7 @@ class OneFileStorage(Storage):
                 session.count += 1
             job = None
             if turn.augment:
-                job = StoredJob(new_key(), key, first, session.count - 1, due=turn.now, created_at=turn.now)
+                job = StoredJob(new_key(), key, first, session.count - 1, due=_AT_ONCE, created_at=turn.now)
                 state.jobs[job.id] = job
             return Receipt(key[3], conversation, len(fresh), len(known), job.id if job else None)
 
@@ -238,7 +241,7 @@ class OneFileStorage(Storage):
         with self._file.write() as state:
             for job_id in dead:
                 job = state.jobs[job_id]
-                job.state, job.attempts, job.due = "pending", 0, now
+                job.state, job.attempts, job.due = "pending", 0, _AT_ONCE
         return len(dead)
 
     # facts

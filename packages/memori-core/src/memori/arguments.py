@@ -39,6 +39,15 @@ def check_kinds(kinds: Collection[Kind]) -> list[Kind]:
     return list(kinds)
 
 
+def check_pool_size(size: int | None) -> int | None:
+    """Return the size. Raises `TypeError` or `ValueError` unless it is a positive integer or None."""
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+        raise TypeError(f"pool_size must be an integer, got {type(size).__name__}.")
+    if size is not None and size < 1:
+        raise ValueError(f"pool_size must be at least 1, got {size}.")
+    return size
+
+
 def aware(moment: datetime | None) -> datetime | None:
     """Return the time. Raises `ValueError` for a naive one: which day 23:30 belongs to depends on the time zone."""
     if moment is not None and moment.tzinfo is None:

@@ -11,7 +11,7 @@ from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from . import telemetry
-from .arguments import asked_for, aware, check_kinds, check_limit, check_query
+from .arguments import asked_for, aware, check_kinds, check_limit, check_pool_size, check_query
 from .attribution import CurrentAttribution
 from .errors import ClosedError, MissingAttributionError, UnknownFactError
 from .keys import new_key
@@ -96,7 +96,7 @@ class Memori:
     `conn`: a database URL, an SQLAlchemy Engine or sessionmaker, whatever an installed storage plugin takes, or None
     for MEMORI_DATABASE_URL, else sqlite:///memori.db. Options left out come from memori.json, then from MEMORI_* in
     the environment. `embedder`, `extractor`, `vector_index` and `reranker` (none by default) are names of installed
-    providers, or instances.
+    providers, or instances. `pool_size`: connections kept to a database with a server, 20 by default.
     `auto_ingest`: whether registered clients are given what is known. `redact` and `codec` see every text before it
     is stored. Nothing is opened or loaded until it is needed.
     """
@@ -113,6 +113,7 @@ class Memori:
         auto_ingest: bool | None = None,
         recall: RecallOptions | None = None,
         migrate: str | None = None,
+        pool_size: int | None = None,
         plugins: Sequence[object] = (),
         redact: Callable[[str], str] | None = None,
         codec: Codec | None = None,
@@ -123,7 +124,12 @@ class Memori:
         from .settings import load
         from .storage.base import StorageOptions
 
-        named = {"namespace": namespace, "auto_ingest": auto_ingest, "migrate": migrate}
+        named = {
+            "namespace": namespace,
+            "auto_ingest": auto_ingest,
+            "migrate": migrate,
+            "pool_size": check_pool_size(pool_size),
+        }
         chosen = {name: value for name, value in named.items() if value is not None}
         given = load(**chosen) if settings is None else settings.model_copy(update=chosen)
         self.settings = given

@@ -262,6 +262,25 @@ class StorageConformance:
         assert len(self._complete(storage, held, new_fact("from the held lease"))) == 1
         assert texts(storage, ADA) == ["from the held lease"]
 
+    def test_clocks_that_differ_cost_no_job_no_order_and_no_fact_twice(self, storage: Storage) -> None:
+        """Check that order goes by position, a new job is due for every clock, and the token decides who writes."""
+        ahead, behind = NOW + timedelta(hours=1), NOW - timedelta(hours=1)
+        storage.append(ADA, turn(*said("first"), now=ahead))
+        storage.append(ADA, turn(*said("second"), resent=0, now=behind))
+        assert contents(storage, ADA) == ["first", "second"]
+
+        early = storage.lease(limit=10, seconds=60, now=behind)
+        assert sorted(job.messages[0].message.content for job in early) == ["first", "second"]
+        assert storage.lease(limit=10, seconds=60, now=behind - timedelta(hours=1)) == []
+        late = {job.id: job for job in storage.lease(limit=10, seconds=60, now=ahead)}
+        assert set(late) == {job.id for job in early}
+
+        for job in early:
+            assert self._complete(storage, job, new_fact("by the clock that is behind")) == ()
+            assert len(self._complete(storage, late[job.id], new_fact(f"{job.id} by the clock that is ahead"))) == 1
+        assert len(texts(storage, ADA)) == 2
+        assert storage.lease(limit=10, seconds=60, now=ahead + timedelta(days=1)) == []
+
     def test_a_job_is_completed_exactly_once(self, storage: Storage) -> None:
         """Check that facts and the job's end commit together: completing again changes nothing."""
         storage.append(ADA, turn(*said("a")))

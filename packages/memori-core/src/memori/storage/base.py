@@ -299,7 +299,8 @@ class Storage(ABC):
     def lease(self, *, limit: int, seconds: float, now: datetime) -> list[Job]:
         """Take up to `limit` jobs that are due, oldest first: pending ones and those whose lease ran out.
 
-        Two callers never hold the same job.
+        Two callers never hold the same job. Callers' clocks may differ: a new job is due at once for all of them, and
+        one whose clock is ahead may take a lease over too early, which costs work and repeats nothing.
         """
 
     @abstractmethod

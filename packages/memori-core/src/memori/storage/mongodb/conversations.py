@@ -291,7 +291,7 @@ def _enqueue(unit: Unit, attribution: Attribution, session: Document, first: int
             "attempts": 0,
             "lease_token": None,  # nosec B105 - no lease yet
             "lease_until": None,
-            "next_attempt_at": now,
+            "next_attempt_at": 0,  # at once, also for a worker whose clock is behind
             "last_error": None,
             "created_at": now,
             "finished_at": None,

@@ -143,7 +143,7 @@ def queue_status(rows: Rows, attribution: Attribution | None, *, now: datetime) 
 
 def retry(rows: Rows, attribution: Attribution | None, *, now: datetime) -> int:
     """Make dead jobs pending again, with all their attempts."""
-    revived = {"state": "pending", "attempts": 0, "next_attempt_at": to_micros(now), "finished_at": None}
+    revived = {"state": "pending", "attempts": 0, "next_attempt_at": 0, "finished_at": None}
     where = {"state": "dead", **_scope(attribution)}
     return rows.database[JOB].update_many(where, {"$set": revived}).modified_count
 

@@ -197,7 +197,7 @@ def _enqueue(connection: Connection, session: dict[str, Any], first: int, last: 
             "last_position": last,
             "state": "pending",
             "attempts": 0,
-            "next_attempt_at": now,
+            "next_attempt_at": 0,  # at once, also for a worker whose clock is behind
             "created_at": now,
         },
     )

@@ -76,6 +76,12 @@ _MEANINGS = (
         "Memori needs to write, and to create its tables the first time; give this user or this file that permission.",
     ),
     _Meaning(
+        frozenset(),
+        ("no such module: fts5",),
+        SchemaError,
+        "The file was made with full-text search (FTS5), which this SQLite lacks: open it with an SQLite that has it.",
+    ),
+    _Meaning(
         frozenset({"42P01", "42703", "3F000", 1146, 1054, 942, 904}),
         ("no such table", "no such column", "has no column named", "no such module", "does not exist", "doesn't exist"),
         SchemaError,

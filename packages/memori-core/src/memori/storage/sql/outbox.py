@@ -175,7 +175,7 @@ def retry(connection: Connection, attribution: Attribution | None, *, now: datet
         connection.execute(
             update(t.job)
             .where(t.job.c.id.in_(dead[start : start + 500]), t.job.c.state == "dead")
-            .values(state="pending", attempts=0, next_attempt_at=to_micros(now), finished_at=None)
+            .values(state="pending", attempts=0, next_attempt_at=0, finished_at=None)
         )
     return len(dead)
 
