@@ -24,16 +24,19 @@ from memori import Attribution, Message
 from memori.embedding.base import Space
 from memori.keys import new_key
 from memori.model import Fact
-from memori.storage.base import FactChanges, NewFact, StorageOptions, Turn
+from memori.storage.base import FactChanges, NewFact, Storage, StorageOptions, Turn
+from memori.storage.mongodb.storage import MongoStorage
 from memori.storage.sql.storage import SQLStorage
 from memori.text import terms
 
 from benchmarks.metrics import mean, percentile
-from tests.core.storage import servers
+from tests.core.storage import mongodb, servers
 
 SPACE = Space("benchmark", "random", 384)
 WRITERS = 8
 TURNS = 800
+SLOW_TURNS = 80
+"""Of the server that stands in for MongoDB, which answers a few requests a second once several threads ask."""
 QUERIES = 100
 FOUND = 20
 DURABLE_MARIADB = ("--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=fsync")
@@ -51,6 +54,11 @@ def database(name: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="memori-", dir="/tmp") as folder:
         if name == "sqlite":
             yield f"sqlite:///{folder}/memory.db"
+            return
+        if name == "mongodb":
+            server = mongodb.start(replica_set_name="memori", storage_path=folder, sync_on_commit=True)
+            yield f"{server.uri.partition('?')[0].rstrip('/')}/benchmark"
+            server.stop()
             return
         if name == "postgresql":
             server = servers.start_postgresql(Path(folder))
@@ -75,7 +83,7 @@ def spread(took: Sequence[float]) -> str:
     return f"{percentile(took, 50):.1f} / {percentile(took, 95):.1f} / {max(took):.0f} ms"
 
 
-def append(storage: SQLStorage, session: str, number: int = 0) -> None:
+def append(storage: Storage, session: str, number: int = 0) -> None:
     """A turn of two messages and its job, in a session of its own."""
     said = (
         Message("user", f"question {number} " + "word " * 40),
@@ -86,9 +94,9 @@ def append(storage: SQLStorage, session: str, number: int = 0) -> None:
     assert receipt.stored == 2
 
 
-def measure_record(storage: SQLStorage, writers: int) -> str:
+def measure_record(storage: Storage, writers: int) -> str:
     """Turns a second, and how long one takes."""
-    each = TURNS // writers
+    each = (SLOW_TURNS if isinstance(storage, MongoStorage) else TURNS) // writers
     with ThreadPoolExecutor(writers) as pool:
         list(pool.map(lambda writer: append(storage, f"warm {writers} {writer}"), range(writers)))
         began = time.perf_counter()
@@ -112,7 +120,7 @@ def facts(number: int) -> Iterator[NewFact]:
         )
 
 
-def fill(storage: SQLStorage, entity: str, number: int) -> list[str]:
+def fill(storage: Storage, entity: str, number: int) -> list[str]:
     """Give an entity so many facts; return their ids."""
     ids = []
     who = Attribution(entity, namespace="benchmark")
@@ -123,7 +131,7 @@ def fill(storage: SQLStorage, entity: str, number: int) -> list[str]:
     return ids
 
 
-def measure_recall(storage: SQLStorage, entity: str, ids: list[str]) -> dict[str, str]:
+def measure_recall(storage: Storage, entity: str, ids: list[str]) -> dict[str, str]:
     """What one recall reads: with its index at hand, through the database's full text, and to build its index."""
     who = Attribution(entity, namespace="benchmark")
     queries = [terms(" ".join(_random.sample(_vocabulary[:1000], 3))) for _ in range(QUERIES)]
@@ -149,7 +157,7 @@ def measure_recall(storage: SQLStorage, entity: str, ids: list[str]) -> dict[str
 
 
 def measure(name: str, url: str, own: Sequence[int], others: Sequence[int]) -> None:
-    storage = SQLStorage(url, StorageOptions())
+    storage: Storage = (MongoStorage if url.startswith("mongodb") else SQLStorage)(url, StorageOptions())
     try:
         [migration] = times(lambda _: storage.build(), 1)
         print(f"\n{name}\n  migration: {migration:,.0f} ms")
@@ -172,7 +180,7 @@ def measure(name: str, url: str, own: Sequence[int], others: Sequence[int]) -> N
 def main() -> None:
     """Measure each of the named databases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("backends", nargs="*", metavar="BACKEND", help="sqlite, postgresql, mariadb")
+    parser.add_argument("backends", nargs="*", metavar="BACKEND", help="sqlite, postgresql, mariadb, mongodb")
     parser.add_argument("--url", action="append", default=[], help="an empty database of your own")
     parser.add_argument("--own", type=int, nargs="+", default=[10_000], help="facts of the entity that recalls")
     parser.add_argument(
