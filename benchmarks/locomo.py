@@ -10,20 +10,17 @@ import argparse
 import json
 import re
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from memori import Attribution, Memori
-from memori.embedding.base import Embedder
 from memori.model import Context, Message, Recalled
 from memori.transcripts import Transcript, read
 
 from benchmarks.metrics import hit_at, mean, ndcg_at, percentile, recall_at
+from benchmarks.retrieval import database, ingest, plain_vectors
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop"}
 DEPTH = 20
@@ -39,9 +36,6 @@ MEASURES: dict[str, Callable[[Sequence[str], frozenset[str]], float]] = {
     "hit@10": lambda ranked, wanted: hit_at(10, ranked, wanted),
     "nDCG@10": lambda ranked, wanted: ndcg_at(10, ranked, wanted),
 }
-
-Ranker = Callable[[str], list[str]]
-"""Answers a question with ids of turns, best first. An id may come twice and takes a place each time."""
 
 
 @dataclass(frozen=True)
@@ -106,36 +100,6 @@ def load(path: Path) -> Conversation:
     return Conversation(path.stem, sessions, questions, skipped)
 
 
-def plain_vectors(embedder: Embedder, turns: Sequence[Message]) -> Ranker:
-    """The baseline: cosine between the question and "speaker: text"."""
-    vectors = embedder.embed([f"{turn.name}: {turn.content}" for turn in turns])
-
-    def rank(question: str) -> list[str]:
-        best = np.argsort(-(vectors @ embedder.embed_query(question)), kind="stable")[:DEPTH]
-        return [str(turns[index].id) for index in best]
-
-    return rank
-
-
-def ingest(memori: Memori, entity: Attribution, sessions: Sequence[Transcript]) -> int:
-    """Record every session and wait for the facts; return how many turns were new to the database."""
-    new = 0
-    for session in sessions:
-        new += memori.record(session.messages, attribution=entity.with_session(session.session_id)).stored
-    if not memori.augmentation.wait():
-        raise SystemExit(f"Augmentation failed: {memori.augmentation.status()}")
-    return new
-
-
-@contextmanager
-def database(name: str, keep: Path | None) -> Iterator[str]:
-    """The URL of a database: `name` in the folder `keep`, else one that is gone afterwards."""
-    with tempfile.TemporaryDirectory() as passing:
-        folder = keep or Path(passing)
-        folder.mkdir(parents=True, exist_ok=True)
-        yield f"sqlite:///{folder}/{name}.db"
-
-
 def turns_of(recalled: Sequence[Recalled], turn_of: dict[str, str]) -> list[str]:
     """The turn each memory came from; a memory that came from none keeps its place."""
     return [turn_of.get(memory.fact.message_key or "", "") for memory in recalled]
@@ -163,7 +127,9 @@ def measure(conversation: Conversation, results: Results, *, extractor: str, kee
         memori.recall("Who is this?", attribution=entity)
         results.first_recall.append(time.perf_counter() - began)
 
-        baseline = plain_vectors(memori.embedder, conversation.turns)
+        turns = conversation.turns
+        said = [f"{turn.name}: {turn.content}" for turn in turns]
+        baseline = plain_vectors(memori.embedder, said, [str(turn.id) for turn in turns], depth=DEPTH)
         for question in conversation.questions:
             began = time.perf_counter()
             memori.embedder.embed_query(question.text)
