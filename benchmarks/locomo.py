@@ -10,22 +10,24 @@ import argparse
 import json
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from memori import Attribution, Memori
-from memori.embedding.base import Embedder
-from memori.model import Message, Recalled
+from memori.model import Context, Message, Recalled
 from memori.transcripts import Transcript, read
 
 from benchmarks.metrics import hit_at, mean, ndcg_at, percentile, recall_at
+from benchmarks.retrieval import database, ingest, plain_vectors
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop"}
 DEPTH = 20
+BUDGETS = (250, 500, 1000)
+"""Tokens allowed to a context."""
+CONTEXT_DEPTH = 200
+"""Memories a context may choose from: more than the largest budget has room for."""
 TURN_ID = re.compile(r"D\d+:\d+")
 MEASURES: dict[str, Callable[[Sequence[str], frozenset[str]], float]] = {
     "recall@5": lambda ranked, wanted: recall_at(5, ranked, wanted),
@@ -34,9 +36,6 @@ MEASURES: dict[str, Callable[[Sequence[str], frozenset[str]], float]] = {
     "hit@10": lambda ranked, wanted: hit_at(10, ranked, wanted),
     "nDCG@10": lambda ranked, wanted: ndcg_at(10, ranked, wanted),
 }
-
-Ranker = Callable[[str], list[str]]
-"""Answers a question with ids of turns, best first. An id may come twice and takes a place each time."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,21 @@ class Conversation:
         return [message for session in self.sessions for message in session.messages]
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a context cost, and which shares of a question's evidence (0..1) and of its memories are in it."""
+
+    tokens: int
+    memories: int
+    evidence: float
+
+
 @dataclass
 class Results:
-    """What was measured over all conversations: scores by row, and times in seconds."""
+    """What was measured over all conversations: scores by row, contexts by budget, and times in seconds."""
 
     scores: dict[str, list[tuple[Question, list[str]]]] = field(default_factory=dict)
+    contexts: dict[int, list[Shown]] = field(default_factory=dict)
     ingested: list[tuple[int, float]] = field(default_factory=list)
     first_recall: list[float] = field(default_factory=list)
     embed: list[float] = field(default_factory=list)
@@ -91,47 +100,36 @@ def load(path: Path) -> Conversation:
     return Conversation(path.stem, sessions, questions, skipped)
 
 
-def plain_vectors(embedder: Embedder, turns: Sequence[Message]) -> Ranker:
-    """The baseline: cosine between the question and "speaker: text"."""
-    vectors = embedder.embed([f"{turn.name}: {turn.content}" for turn in turns])
-
-    def rank(question: str) -> list[str]:
-        best = np.argsort(-(vectors @ embedder.embed_query(question)), kind="stable")[:DEPTH]
-        return [str(turns[index].id) for index in best]
-
-    return rank
-
-
-def ingest(memori: Memori, entity: Attribution, conversation: Conversation) -> dict[str, str]:
-    """Record every session and wait for the facts; return the turn's id for each message key."""
-    for session in conversation.sessions:
-        memori.record(session.messages, attribution=entity.with_session(session.session_id))
-    if not memori.augmentation.wait():
-        raise SystemExit(f"Augmentation failed: {memori.augmentation.status()}")
-    return {stored.key: str(stored.message.id) for stored in memori.messages(attribution=entity)}
-
-
 def turns_of(recalled: Sequence[Recalled], turn_of: dict[str, str]) -> list[str]:
     """The turn each memory came from; a memory that came from none keeps its place."""
     return [turn_of.get(memory.fact.message_key or "", "") for memory in recalled]
 
 
-def measure(conversation: Conversation, results: Results, *, extractor: str) -> None:
-    """Ingest a conversation into a database of its own and ask its questions."""
+def shown(context: Context, turn_of: dict[str, str], evidence: frozenset[str]) -> Shown:
+    """Account for a context: a fact counts as the turn it came from."""
+    turns = turns_of(context.recalled, turn_of)
+    return Shown(context.tokens, len(turns), recall_at(len(turns), turns, evidence))
+
+
+def measure(conversation: Conversation, results: Results, *, extractor: str, keep: Path | None = None) -> None:
+    """Ingest a conversation into a database of its own, or what `keep` lacks of it, and ask its questions."""
     entity = Attribution(conversation.name)
     with (
-        tempfile.TemporaryDirectory() as folder,
-        Memori(f"sqlite:///{folder}/memori.db", extractor=extractor) as memori,
+        database(f"{conversation.name}-{extractor}", keep) as url,
+        Memori(url, extractor=extractor) as memori,
     ):
         began = time.perf_counter()
-        turn_of = ingest(memori, entity, conversation)
-        results.ingested.append((len(conversation.turns), time.perf_counter() - began))
+        new = ingest(memori, entity, conversation.sessions)
+        results.ingested.append((new, time.perf_counter() - began))
+        turn_of = {stored.key: str(stored.message.id) for stored in memori.messages(attribution=entity)}
 
         began = time.perf_counter()
         memori.recall("Who is this?", attribution=entity)
         results.first_recall.append(time.perf_counter() - began)
 
-        baseline = plain_vectors(memori.embedder, conversation.turns)
+        turns = conversation.turns
+        said = [f"{turn.name}: {turn.content}" for turn in turns]
+        baseline = plain_vectors(memori.embedder, said, [str(turn.id) for turn in turns], depth=DEPTH)
         for question in conversation.questions:
             began = time.perf_counter()
             memori.embedder.embed_query(question.text)
@@ -148,6 +146,9 @@ def measure(conversation: Conversation, results: Results, *, extractor: str) -> 
                 ("shipped, all kinds", turns_of(everything, turn_of)),
             ):
                 results.scores.setdefault(row, []).append((question, ranked))
+            for budget in BUDGETS:
+                context = memori.context(question.text, limit=CONTEXT_DEPTH, token_budget=budget, attribution=entity)
+                results.contexts.setdefault(budget, []).append(shown(context, turn_of, question.evidence))
         results.skipped += conversation.skipped
 
 
@@ -164,6 +165,11 @@ def report(results: Results) -> str:
                 scores = [mean([score(ranked, q.evidence) for q, ranked in chosen]) for score in MEASURES.values()]
                 cells = " | ".join(f"{value:.3f}" for value in scores)
                 lines.append(f"| {row}, {name} | {len(chosen)} | {cells} |")
+    lines += ["", "| context of | tokens used | memories | share of evidence |", "|---|---|---|---|"]
+    for budget, contexts in results.contexts.items():
+        tokens, memories = mean([one.tokens for one in contexts]), mean([one.memories for one in contexts])
+        evidence = mean([one.evidence for one in contexts])
+        lines.append(f"| {budget} tokens | {tokens:.0f} | {memories:.1f} | {evidence:.3f} |")
     turns, seconds = (sum(values) for values in zip(*results.ingested, strict=True))
     total = [embed + search for embed, search in zip(results.embed, results.search, strict=True)]
     lines += [
@@ -187,13 +193,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--extractor", default="local", help="which extractor proposes facts ('none' for episodes only)"
     )
+    parser.add_argument(
+        "--keep", type=Path, help="folder to keep the databases in: the next run ingests nothing and only recalls"
+    )
     given = parser.parse_args(arguments)
     files = sorted(given.data.glob("*.json"))[: given.limit]
     if not files:
         parser.error(f"{given.data} holds no JSON files; give the folder of LoCoMo conversations.")
     results = Results()
     for path in files:
-        measure(load(path), results, extractor=given.extractor)
+        measure(load(path), results, extractor=given.extractor, keep=given.keep)
         print(f"{path.name} done", file=sys.stderr)
     print(report(results))
     return 0

@@ -59,6 +59,34 @@ def test_every_row_finds_all_of_three_turns(data: Path, capsys: pytest.CaptureFi
     assert "1 questions without usable evidence" in printed
 
 
+def test_a_context_large_enough_for_all_turns_holds_all_evidence(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--data", str(data), "--extractor", "none"])
+
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if "tokens | " in line]
+    assert [(row[0], row[3]) for row in rows] == [
+        ("250 tokens", "1.000"),
+        ("500 tokens", "1.000"),
+        ("1000 tokens", "1.000"),
+    ]
+    assert all(0 < int(tokens) <= int(budget.split()[0]) for budget, tokens, *_ in rows)
+
+
+def test_what_is_kept_is_not_ingested_again(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--data", str(data), "--extractor", "none", "--keep", str(tmp_path / "kept")]
+    main(given)
+    first = capsys.readouterr().out
+    main(given)
+    second = capsys.readouterr().out
+
+    assert "3 turns ingested" in first
+    assert "0 turns ingested" in second
+    assert [line for line in first.splitlines() if line.startswith("|")] == [
+        line for line in second.splitlines() if line.startswith("|")
+    ]
+
+
 def test_a_folder_without_conversations_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--data", str(tmp_path)])

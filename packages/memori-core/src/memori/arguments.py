@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,10 +21,8 @@ def check_query(query: object) -> None:
         raise TypeError(f"query must be a string, got {type(query).__name__}.")
 
 
-def check_limit(limit: int | None) -> int:
-    """Return the limit. Raises `TypeError` or `ValueError` unless it is 1 to 10,000; None is no limit, and gives 0."""
-    if limit is None:
-        return 0
+def check_limit(limit: int) -> int:
+    """Return the limit. Raises `TypeError` or `ValueError` unless it is 1 to 10,000."""
     if isinstance(limit, bool) or not isinstance(limit, int):
         raise TypeError(f"limit must be an integer, got {type(limit).__name__}.")
     if not 1 <= limit <= 10_000:
@@ -31,12 +30,46 @@ def check_limit(limit: int | None) -> int:
     return limit
 
 
-def check_kinds(kinds: Collection[Kind]) -> list[Kind]:
-    """Return the kinds as a list. Raises `ValueError` naming an unknown one."""
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if isinstance(kinds, str) or unknown:
-        raise ValueError(f"unknown kind {unknown[0] if unknown else kinds!r}; kinds are {', '.join(KINDS)}.")
-    return list(kinds)
+def check_relevance(min_relevance: float) -> float:
+    """Return the relevance. Raises `TypeError` or `ValueError` unless it is a number from 0 to 1."""
+    if isinstance(min_relevance, bool) or not isinstance(min_relevance, (int, float)):
+        raise TypeError(f"min_relevance must be a number, got {type(min_relevance).__name__}.")
+    if math.isnan(min_relevance) or not 0 <= min_relevance <= 1:
+        raise ValueError(f"min_relevance must be between 0 and 1, got {min_relevance}; 0 leaves nothing out.")
+    return min_relevance
+
+
+def check_budget(token_budget: int) -> int:
+    """Return the budget. Raises `TypeError` or `ValueError` unless it is an integer of at least 0."""
+    if isinstance(token_budget, bool) or not isinstance(token_budget, int):
+        raise TypeError(f"token_budget must be an integer, got {type(token_budget).__name__}.")
+    if token_budget < 0:
+        raise ValueError(f"token_budget must not be negative, got {token_budget}.")
+    return token_budget
+
+
+def check_texts(name: str, texts: Iterable[str]) -> list[str]:
+    """Return the texts as a list. Raises `TypeError` for anything else; a bare string would mean its letters."""
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        raise TypeError(f"{name} must be a list of texts, got {type(texts).__name__}.")
+    listed = list(texts)
+    for text in listed:
+        if not isinstance(text, str):
+            raise TypeError(f"{name} must be a list of texts, got one with {type(text).__name__} in it.")
+    return listed
+
+
+def check_kinds(kinds: Iterable[Kind]) -> list[Kind]:
+    """Return the kinds as a list. Raises `TypeError`, or `ValueError` naming an unknown one."""
+    if isinstance(kinds, str):
+        raise ValueError(f"kinds must be a list of kinds; write kinds=[{kinds!r}].")
+    if not isinstance(kinds, Iterable):
+        raise TypeError(f"kinds must be a list of kinds, got {type(kinds).__name__}.")
+    listed = list(kinds)
+    for kind in listed:
+        if kind not in KINDS:
+            raise ValueError(f"unknown kind {kind!r}; kinds are {', '.join(KINDS)}.")
+    return listed
 
 
 def check_pool_size(size: int | None) -> int | None:
@@ -49,7 +82,15 @@ def check_pool_size(size: int | None) -> int | None:
 
 
 def aware(moment: datetime | None) -> datetime | None:
-    """Return the time. Raises `ValueError` for a naive one: which day 23:30 belongs to depends on the time zone."""
-    if moment is not None and moment.tzinfo is None:
+    """Return the time. Raises `TypeError` for another type, `ValueError` for a naive time: which day 23:30 belongs to
+    depends on the time zone.
+    """
+    if moment is None:
+        return None
+    if not isinstance(moment, datetime):
+        raise TypeError(
+            f"expected a datetime with a time zone, got {type(moment).__name__}; pass datetime(..., tzinfo=UTC)."
+        )
+    if moment.utcoffset() is None:
         raise ValueError(f"{moment.isoformat()} has no time zone; pass datetime(..., tzinfo=UTC).")
     return moment

@@ -11,7 +11,17 @@ from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from . import telemetry
-from .arguments import asked_for, aware, check_kinds, check_limit, check_pool_size, check_query
+from .arguments import (
+    asked_for,
+    aware,
+    check_budget,
+    check_kinds,
+    check_limit,
+    check_pool_size,
+    check_query,
+    check_relevance,
+    check_texts,
+)
 from .attribution import CurrentAttribution
 from .errors import ClosedError, MissingAttributionError, UnknownFactError
 from .keys import new_key
@@ -141,6 +151,9 @@ class Memori:
             timeout=given.recall_timeout,
             inject=given.inject,
         )
+        check_limit(self.recall_options.limit)
+        check_budget(self.recall_options.token_budget)
+        check_relevance(self.recall_options.min_relevance)
         self._embedder = embedder or given.embedder
         self._extractor = extractor or given.extractor
         self._vector_index = vector_index or given.vector_index
@@ -253,7 +266,8 @@ class Memori:
 
         `limit` keeps the newest; `before` pages back by position within a session.
         """
-        check_limit(limit)
+        if limit is not None:
+            check_limit(limit)
         return self._ready().messages(
             self._who(attribution), conversation_id=conversation_id, limit=limit, before=before
         )
@@ -280,22 +294,19 @@ class Memori:
     ) -> list[Recalled]:
         """The entity's memories that answer the query, best first. Never writes.
 
-        `as_of` asks what was true in the world at that time. `min_relevance`, 0..1, is where relevance ends.
-        `explain` keeps the parts of each score. A blank query gives [].
+        `limit` is 1 to 10,000. `as_of`, with a time zone, asks what was true in the world at that time.
+        `min_relevance`, 0..1, is where relevance ends. `explain` keeps the parts of each score. A blank query gives [].
+        Raises `TypeError` or `ValueError` for an argument that means nothing.
         """
         check_query(query)
         check_limit(limit)
+        chosen = None if kinds is None else check_kinds(kinds)
+        moment = aware(as_of)
+        least = self.recall_options.min_relevance if min_relevance is None else check_relevance(min_relevance)
         who = self._who(attribution)
         if not query.strip():
             return []
-        found = self._recall.recall(
-            query,
-            who,
-            limit=limit,
-            kinds=None if kinds is None else check_kinds(kinds),
-            as_of=aware(as_of),
-            min_relevance=self.recall_options.min_relevance if min_relevance is None else min_relevance,
-        )
+        found = self._recall.recall(query, who, limit=limit, kinds=chosen, as_of=moment, min_relevance=least)
         return found if explain else [Recalled(one.fact, one.score) for one in found]
 
     def context(
@@ -310,21 +321,18 @@ class Memori:
     ) -> Context:
         """The block to show a model about the query, with what is in it and why.
 
-        `exclude`: texts already in front of the model, which are not repeated.
+        `exclude`: texts already in front of the model, which are not repeated. Raises like `recall`.
         """
         check_query(query)
         options = self.recall_options
+        most = options.limit if limit is None else check_limit(limit)
+        budget = options.token_budget if token_budget is None else check_budget(token_budget)
+        least = options.min_relevance if min_relevance is None else check_relevance(min_relevance)
+        said = check_texts("exclude", exclude)
         who = self._who(attribution)
         if not query.strip():
             return Context("")
-        return self._recall.context(
-            query,
-            who,
-            limit=options.limit if limit is None else check_limit(limit),
-            token_budget=options.token_budget if token_budget is None else token_budget,
-            min_relevance=options.min_relevance if min_relevance is None else min_relevance,
-            exclude=exclude,
-        )
+        return self._recall.context(query, who, limit=most, token_budget=budget, min_relevance=least, exclude=said)
 
     def remember(
         self,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from functools import lru_cache
 from typing import Any
 
 from .process import fork_gate, on_fork
 
-_seen: set[tuple[str, str]] = set()
+_MOST_CAUSES = 1000
+_NUMBER = re.compile(r"\d+")
+
+_seen: set[tuple[str, str, str]] = set()
 _seen_lock = threading.Lock()
 
 
@@ -36,11 +40,16 @@ def count(name: str, amount: int = 1, **attributes: str | int | float | bool) ->
 
 
 def failure(logger: logging.Logger, what: str, error: BaseException) -> None:
-    """Count a failure the host must not feel, and log it: as a warning the first time, at debug level afterwards."""
+    """Count a failure the host must not feel, and log it: each cause as a warning once, at debug level afterwards.
+
+    A cause is what failed, the error's type and its message, whatever the numbers in it.
+    """
     count("failure", what=what, error=type(error).__name__)
+    cause = (what, type(error).__name__, _NUMBER.sub("", str(error)[:200]))
     with _seen_lock:
-        first = (what, type(error).__name__) not in _seen
-        _seen.add((what, type(error).__name__))
+        first = cause not in _seen and len(_seen) < _MOST_CAUSES
+        if first:
+            _seen.add(cause)
     logger.log(
         logging.WARNING if first else logging.DEBUG,
         "%s failed: %s: %s",

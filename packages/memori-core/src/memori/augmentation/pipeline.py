@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from .. import telemetry
 from ..embedding.base import Embedder
-from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, RevisionConflictError
+from ..errors import EmbeddingError, ExtractionError, MemoriError, ModelIntegrityError, RevisionConflictError
 from ..keys import derived_key
 from ..model import KINDS, Attribution, Fact, Proposal, StoredMessage
 from ..plugins import Plugins
@@ -190,7 +190,12 @@ class Pipeline:
         texts = list(dict.fromkeys(t for d in drafts for t in (d.dense, d.window) if t is not None))
         if not texts:
             return []
-        matrix = self._embedder.embed(texts)
+        try:
+            matrix = np.asarray(self._embedder.embed(texts), dtype=np.float32)
+        except MemoriError:
+            raise
+        except Exception as error:  # an embedder of anybody's may raise anything; its facts are kept all the same
+            raise EmbeddingError(f"The embedder failed: {type(error).__name__}: {error}") from error
         dimension = self._embedder.space.dimension
         if matrix.shape != (len(texts), dimension) or not np.isfinite(matrix).all():
             raise EmbeddingError(
