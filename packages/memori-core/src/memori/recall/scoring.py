@@ -100,7 +100,7 @@ def _boost(index: EntityIndex, number: int, weights: RecallWeights, now: datetim
     boost = 1 + weights.importance * (row.importance - 0.5)
     boost *= 1 + weights.mentions * (1 - 1 / max(row.mentions, 1))
     if row.said_at is not None:
-        age = max((now - row.said_at).total_seconds() / 86_400, 0.0)
+        age = max((now - row.said_at).days, 0)  # whole days: two recalls in a row score the same
         boost *= 1 + weights.recency * math.exp2(-age / weights.half_life)
     return boost
 

@@ -22,7 +22,10 @@ def window(query: str, now: datetime) -> Window | None:
     A bare month, day or weekday is the latest one that has begun: people ask about what has been. "Ago" counts back
     with some slack, as people do: a day either side for days, half a unit for weeks, months and years.
     """
-    today = now.astimezone(UTC).date()
+    try:
+        today = now.astimezone(UTC).date()
+    except OverflowError:  # within a day of the calendar's end
+        return None
     found: set[tuple[date, date]] = set()
     rest = query
     for pattern, read in _PATTERNS:
