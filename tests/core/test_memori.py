@@ -653,8 +653,12 @@ def settings(**given):
         lambda n: np.full((n, 4), np.nan, np.float32),
         lambda n: np.ones((n, 3), np.float32),
         lambda n: np.ones((n + 1, 4), np.float32),
+        lambda n: np.zeros((n, 4), np.float32),
+        lambda n: np.ones((n, 4), np.int64),
+        lambda n: [[1.0] * 4] * n,
+        lambda n: 1 / 0,
     ],
-    ids=["raises", "NaN", "wrong dimension", "wrong count"],
+    ids=["raises", "NaN", "wrong dimension", "wrong count", "zeros", "integers", "a list", "raises anything"],
 )
 def test_without_a_working_embedder_words_still_answer(database, answer, caplog):
     caplog.set_level("DEBUG", "memori")

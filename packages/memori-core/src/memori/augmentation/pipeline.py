@@ -14,7 +14,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from .. import telemetry
 from ..embedding.base import Embedder
-from ..errors import EmbeddingError, ExtractionError, MemoriError, ModelIntegrityError, RevisionConflictError
+from ..embedding.vectors import embed_texts
+from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, RevisionConflictError
 from ..keys import derived_key
 from ..model import KINDS, Attribution, Fact, Proposal, StoredMessage
 from ..plugins import Plugins
@@ -138,13 +139,13 @@ class Pipeline:
     def _finish(self, job: Job, drafts: list[_Draft], error: Exception | None) -> None:
         drafts = self._not_yet_stored(job, drafts)
         try:
-            vectors: list[NDArray[np.float32]] | None = self._embed(drafts)
+            vectors = self._embed(drafts)
         except EmbeddingError as failure:
             if job.attempt < self._max_attempts and not isinstance(failure, ModelIntegrityError):
                 raise
             telemetry.failure(logger, "embedding facts (stored without vectors)", failure)
-            vectors = None
-        facts = [self._new_fact(d, None if vectors is None else vectors[i]) for i, d in enumerate(drafts)]
+            vectors = [None] * len(drafts)
+        facts = [self._new_fact(draft, vector) for draft, vector in zip(drafts, vectors, strict=True)]
         if error is not None:
             # What was said verbatim is worth keeping now, whatever becomes of the extraction.
             self._settle(job.attribution, facts, lambda changes, state: self._apply(job.attribution, changes, state))
@@ -186,27 +187,10 @@ class Pipeline:
         self._storage.apply(attribution, changes, expected=state, now=datetime.now(UTC))
         return ()
 
-    def _embed(self, drafts: Sequence[_Draft]) -> list[NDArray[np.float32]]:
+    def _embed(self, drafts: Sequence[_Draft]) -> list[NDArray[np.float32] | None]:
         texts = list(dict.fromkeys(t for d in drafts for t in (d.dense, d.window) if t is not None))
-        if not texts:
-            return []
-        try:
-            matrix = np.asarray(self._embedder.embed(texts), dtype=np.float32)
-        except MemoriError:
-            raise
-        except Exception as error:  # an embedder of anybody's may raise anything; its facts are kept all the same
-            raise EmbeddingError(f"The embedder failed: {type(error).__name__}: {error}") from error
-        dimension = self._embedder.space.dimension
-        if matrix.shape != (len(texts), dimension) or not np.isfinite(matrix).all():
-            raise EmbeddingError(
-                f"The embedder {self._embedder.space.key} returned an array of shape {matrix.shape} "
-                f"(expected {(len(texts), dimension)}), or one with NaN or infinity in it."
-            )
-        row = {text: matrix[i] for i, text in enumerate(texts)}
-        # One vector for a turn and its window: w·cos(q, turn) + w·cos(q, window) is linear in the query.
-        return [
-            (row[d.dense] if d.window is None else (row[d.dense] + row[d.window]) / 2).reshape(1, -1) for d in drafts
-        ]
+        vector = dict(zip(texts, embed_texts(self._embedder, texts), strict=True))
+        return [_joined(vector[d.dense], None if d.window is None else vector[d.window]) for d in drafts]
 
     def _new_fact(self, draft: _Draft, vectors: NDArray[np.float32] | None) -> NewFact:
         return NewFact(
@@ -231,6 +215,14 @@ class Pipeline:
         error = f"given up after {self._max_attempts} attempts; the last worker never reported back"
         self._storage.fail(job, error, retry_at=None, now=datetime.now(UTC))
         return True
+
+
+def _joined(own: NDArray[np.float32] | None, window: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """One vector for a turn and its window: w·cos(q, turn) + w·cos(q, window) is linear in the query."""
+    if own is None:
+        return None
+    joined: NDArray[np.float32] = own if window is None else np.divide(own + window, 2, dtype=np.float32)
+    return joined.reshape(1, -1)
 
 
 def _episodes(job: Job) -> list[_Draft]:

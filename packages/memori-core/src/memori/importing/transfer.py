@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
+from ..embedding.vectors import embed_texts
 from ..errors import InvalidAttributionError, RevisionConflictError
 from ..keys import derived_key
 from ..messages import ROLE_ALIASES
@@ -171,8 +172,11 @@ def _judged(memori: Memori, who: Attribution, one: Draft) -> Draft | None:
 
 def _add(memori: Memori, who: Attribution, drafts: list[Draft]) -> list[Draft]:
     """Embed and store; when the entity's facts move meanwhile, look again at what is there."""
-    vectors = memori.embedder.embed([one.fact.text for one in drafts])
-    vector_of = {one.fact.id: vectors[place : place + 1] for place, one in enumerate(drafts)}
+    vectors = embed_texts(memori.embedder, [one.fact.text for one in drafts])
+    vector_of = {
+        one.fact.id: None if vector is None else vector.reshape(1, -1)
+        for one, vector in zip(drafts, vectors, strict=True)
+    }
     for attempt in Retrying(
         retry=retry_if_exception_type(RevisionConflictError),
         stop=stop_after_attempt(20),

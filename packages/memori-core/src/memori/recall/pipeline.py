@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from .. import telemetry
 from ..embedding.base import Embedder
-from ..errors import EmbeddingError, MemoriError
+from ..embedding.vectors import embed_query
+from ..errors import MemoriError
 from ..keys import derived_key
 from ..model import Attribution, Context, Fact, Kind, Recalled, RecallWeights
 from ..plugins import Plugins
@@ -165,18 +166,10 @@ class Recall:
 
     def _embed(self, query: str) -> NDArray[np.float32] | None:
         try:
-            vector = self._embedder.embed_query(query)
+            return embed_query(self._embedder, query)
         except MemoriError as error:
             telemetry.failure(logger, "embedding the query (recalling by words alone)", error)
             return None
-        except Exception as error:  # noqa: BLE001 - an embedder of anybody's may raise anything; words still answer
-            telemetry.failure(logger, "embedding the query (recalling by words alone)", error)
-            return None
-        if vector.shape != (self._embedder.space.dimension,) or not np.isfinite(vector).all():
-            wrong = EmbeddingError(f"the embedder returned a vector of shape {vector.shape} or with NaN in it")
-            telemetry.failure(logger, "embedding the query (recalling by words alone)", wrong)
-            return None
-        return np.ascontiguousarray(vector, dtype=np.float32)
 
     def _plan(self, query: str, attribution: Attribution) -> str:
         planned = next(self._plugins.ask("memori_plan_query", query=query, attribution=attribution), None)
