@@ -10,26 +10,50 @@ import numpy as np
 from memori.embedding.base import Embedder
 from numpy.typing import NDArray
 
-_PEOPLE = "Ada Bob Grace Linus Margaret Alan Edsger Barbara Donald Frances Ken Radia Tim Katherine Guido Hedy".split()
-_KIN = "sister brother mother father cousin neighbour colleague boss teacher friend daughter son".split()
-_CITIES = "Berlin Paris Lisbon Osaka Nairobi Lima Oslo Delhi Cairo Quito Perth Tallinn Boston Seoul Porto Graz".split()
-_FOODS = "sushi ramen curry lentils tofu mangoes walnuts oysters pancakes olives rhubarb kimchi porridge tacos".split()
-_HOBBIES = (
-    "chess,climbing,pottery,birdwatching,rowing,knitting,astronomy,gardening,fencing,calligraphy,surfing,beekeeping,"
-    "photography,archery,woodworking,baking bread,playing the cello,restoring clocks,running marathons,origami"
-).split(",")
-_JOBS = "nurse,architect,welder,translator,pilot,baker,lawyer,geologist,dentist,librarian,plumber,data analyst".split(
-    ","
-)
-_THINGS = "bicycle,laptop,piano,camera,tent,kayak,telescope,sewing machine,motorbike,greenhouse,passport,sofa".split(
-    ","
-)
-_TIMES = (
-    "last week,in March,two years ago,yesterday,before the holidays,on Friday,in 2019,as a child,this spring".split(",")
-)
-_FEELINGS = "loves,hates,avoids,misses,cannot stand,is proud of,worries about,dreams of,is bored by,recommends".split(
-    ","
-)
+_PEOPLE = [
+    "Ada", "Bob", "Grace", "Linus", "Margaret", "Alan", "Edsger", "Barbara", "Donald", "Frances", "Ken", "Radia",
+    "Tim", "Katherine", "Guido", "Hedy",
+]  # fmt: skip
+_KIN = [
+    "sister", "brother", "mother", "father", "cousin", "neighbour", "colleague", "boss", "teacher", "friend",
+    "daughter", "son",
+]  # fmt: skip
+_CITIES = [
+    "Berlin", "Paris", "Lisbon", "Osaka", "Nairobi", "Lima", "Oslo", "Delhi", "Cairo", "Quito", "Perth", "Tallinn",
+    "Boston", "Seoul", "Porto", "Graz",
+]  # fmt: skip
+_FOODS = [
+    "sushi", "ramen", "curry", "lentils", "tofu", "mangoes", "walnuts", "oysters", "pancakes", "olives", "rhubarb",
+    "kimchi", "porridge", "tacos",
+]  # fmt: skip
+_HOBBIES = [
+    "chess", "climbing", "pottery", "birdwatching", "rowing", "knitting", "astronomy", "gardening", "fencing",
+    "calligraphy", "surfing", "beekeeping", "photography", "archery", "woodworking", "baking bread",
+    "playing the cello", "restoring clocks", "running marathons", "origami",
+]  # fmt: skip
+_JOBS = [
+    "nurse", "architect", "welder", "translator", "pilot", "baker", "lawyer", "geologist", "dentist", "librarian",
+    "plumber", "data analyst",
+]  # fmt: skip
+_THINGS = [
+    "bicycle", "laptop", "piano", "camera", "tent", "kayak", "telescope", "sewing machine", "motorbike",
+    "greenhouse", "passport", "sofa",
+]  # fmt: skip
+_TIMES = [
+    "last week",
+    "in March",
+    "two years ago",
+    "yesterday",
+    "before the holidays",
+    "on Friday",
+    "in 2019",
+    "as a child",
+    "this spring",
+]
+_FEELINGS = [
+    "loves", "hates", "avoids", "misses", "cannot stand", "is proud of", "worries about", "dreams of", "is bored by",
+    "recommends",
+]  # fmt: skip
 _FORMS = (
     "{who} moved to {city} {time}",
     "{who}'s {kin} works as a {job} in {city}",

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import pytest
@@ -45,12 +46,23 @@ class TestApproximate(VectorIndexConformance):
 
 
 class TestWhileTraining(VectorIndexConformance):
-    least_recall = 0.95
-
     @pytest.fixture
-    def vector_index(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], FaissIndex]:
-        monkeypatch.setattr(module, "FEW", 0)
-        return lambda dimension: FaissIndex(dimension, approximate_from=1)
+    def vector_index(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], FaissIndex]]:
+        made: list[FaissIndex] = []
+
+        def make(dimension: int) -> FaissIndex:
+            made.append(FaissIndex(dimension, approximate_from=1))
+            return made[-1]
+
+        def endless(*_: object, **__: object) -> Iterator[None]:
+            while True:
+                time.sleep(0.001)
+                yield
+
+        monkeypatch.setattr(module, "clusters", endless)
+        yield make
+        for index in made:
+            index.close()
 
 
 def clustered(count: int, *, seed: int = 1) -> NDArray[np.float32]:

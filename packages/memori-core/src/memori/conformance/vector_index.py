@@ -84,7 +84,7 @@ class VectorIndexConformance:
         """Filter inside the search: as many are found as there are allowed, however near the others are."""
         index = filled(vector_index, 600)
         allowed = np.random.default_rng(3).random(600) < share
-        found = 0
+        found = 0.0
         for query in unit(20, seed=2):
             products = np.where(allowed, unit(600) @ query, -np.inf)
             nearest = np.argsort(-products)[: min(10, int(allowed.sum()))]

@@ -68,5 +68,5 @@ class VectorIndex(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement restore.")
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing in the background
         """Stop what runs in the background. Nothing else is called afterwards."""

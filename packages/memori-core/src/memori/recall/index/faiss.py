@@ -272,10 +272,11 @@ class _Partitions:
         self, query: NDArray[np.float32], limit: int, chosen: NDArray[np.bool_] | None, share: float
     ) -> NDArray[np.int64]:
         """The chosen slots nearest by their codes, `limit` at most. The fewer are chosen, the more is looked into."""
-        parameters = faiss.SearchParametersIVF(nprobe=min(self.index.nlist, int(PROBED / max(share, 1e-9))))
+        parameters = faiss.SearchParametersIVF()
+        parameters.nprobe = min(self.index.nlist, int(PROBED / max(share, 1e-9)))
         if chosen is not None:
             bits = np.packbits(chosen[: self.count], bitorder="little")
-            selector = faiss.IDSelectorBitmap(bits)
+            selector = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
             parameters.sel = selector
         _, found = self.index.search(query[np.newaxis], limit, params=parameters)
         slots: NDArray[np.int64] = found[0][found[0] >= 0]
