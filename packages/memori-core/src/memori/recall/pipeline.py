@@ -19,7 +19,10 @@ from ..plugins import Plugins
 from ..storage.base import Storage
 from ..text import fold, terms
 from . import context as rendering
-from .entity_index import EntityIndex, IndexCache
+from .entity_index import EntityIndex
+from .index.words import highest
+from .index_cache import IndexCache
+from .saved_indexes import SavedIndexes
 from .scoring import Hit, names_in, score, without_names
 
 if TYPE_CHECKING:
@@ -34,12 +37,19 @@ class Recall:
     """The read side of one Memori object."""
 
     def __init__(
-        self, storage: Storage, embedder: Embedder, vector_index: Callable[[int], VectorIndex], plugins: Plugins
+        self,
+        storage: Storage,
+        embedder: Embedder,
+        vector_index: Callable[[int], VectorIndex],
+        plugins: Plugins,
+        *,
+        index_memory: int = 2 << 30,
+        saved: SavedIndexes | None = None,
     ) -> None:
         self._storage = storage
         self._embedder = embedder
         self._plugins = plugins
-        self._cache = IndexCache(vector_index)
+        self._cache = IndexCache(vector_index, capacity=index_memory, saved=saved)
 
     def recall(
         self,
@@ -83,6 +93,14 @@ class Recall:
         """Forget every cached index."""
         self._cache.clear()
 
+    def forget(self, attribution: Attribution) -> None:
+        """Drop everything cached of an entity that was erased."""
+        self._cache.forget(attribution)
+
+    def close(self) -> None:
+        """Finish saving indexes, within a bound."""
+        self._cache.close()
+
     def after_fork(self) -> None:
         """Start with empty caches in the child."""
         self._cache.after_fork()
@@ -97,12 +115,10 @@ class Recall:
         words = terms(query)
         lexical = index.words.scores(words)
         lexical[~allowed] = 0.0
-        candidates = _best(lexical, wanted)
+        candidates = highest(lexical, wanted).tolist()
         vector = self._embed(without_names(query, index.said_by))
-        if vector is not None and len(index.vectors):
-            hidden = int(len(allowed) - allowed.sum())
-            numbers, _ = index.vectors.search(vector, min(wanted + hidden, len(index.vectors)))
-            candidates += [int(n) for n in numbers if allowed[n]][:wanted]
+        if vector is not None:
+            candidates += index.nearest(vector, wanted, allowed)[0].tolist()
         named = names_in(query, index.said_by)
         coverage = _coverage(index, words, candidates)
         return score(index, candidates, query=vector, lexical=lexical, coverage=coverage, named=named)
@@ -165,13 +181,6 @@ def _recalled(fact: Fact, hit: Hit) -> Recalled:
 def _returnable(fact: Fact | None, as_of: datetime | None) -> bool:
     """The index may be a moment behind the database; a forgotten fact is never returned all the same."""
     return fact is not None and (fact.status == "active" or (as_of is not None and fact.status == "superseded"))
-
-
-def _best(scores: NDArray[np.float32], limit: int) -> list[int]:
-    positive = np.flatnonzero(scores > 0)
-    if len(positive) > limit:
-        positive = positive[np.argpartition(scores[positive], -limit)[-limit:]]
-    return [int(number) for number in positive]
 
 
 def _coverage(index: EntityIndex, words: list[str], candidates: Collection[int]) -> dict[int, float]:

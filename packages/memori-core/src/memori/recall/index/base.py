@@ -53,6 +53,11 @@ class VectorIndex(ABC):
         """About how many bytes of memory it takes. Override where float32 vectors alone are not nearly it."""
         return len(self) * (4 * self.dimension + 16)
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing runs in the background that is worth waiting for before `saved`. True by default."""
+        return True
+
     def saved(self) -> Mapping[str, Iterable[NDArray[Any]]] | None:
         """Arrays from which `restore` makes the same index, or None (the default): then it is not saved to disk.
 
@@ -69,4 +74,4 @@ class VectorIndex(ABC):
         raise NotImplementedError(f"{type(self).__name__} does not implement restore.")
 
     def close(self) -> None:  # noqa: B027 - most have nothing in the background
-        """Stop what runs in the background. Nothing else is called afterwards."""
+        """Stop what runs in the background: the index is no longer wanted, though a search may still be under way."""

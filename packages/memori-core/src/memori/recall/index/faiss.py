@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from ... import telemetry
 from ...errors import EmbeddingError
 from ...process import on_fork
+from ..background import in_background
 from .base import VectorIndex
 from .blocks import Blocks
 from .slots import Slots, best
-from .training import STEP, clusters, in_background
+from .training import STEP, clusters
 
 logger = logging.getLogger("memori.recall")
 
@@ -65,6 +66,12 @@ class FaissIndex(VectorIndex):
     def approximate(self) -> bool:
         """Whether searches look into partitions by now."""
         return self._partitions is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether no training is running."""
+        training = self._training
+        return training is None or training.is_set()
 
     @property
     def size(self) -> int:
@@ -192,7 +199,7 @@ class FaissIndex(VectorIndex):
             telemetry.failure(logger, "training an index (searching exactly instead)", error)
             done.set()
 
-        def steps() -> Iterator[None]:
+        def steps() -> Generator[None, None, None]:
             partitions = yield from _Partitions.trained(vectors, live)
             index = this()
             if index is not None:

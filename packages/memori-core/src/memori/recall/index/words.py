@@ -101,6 +101,11 @@ class WordIndex:
             return documents, frequencies
         return np.concatenate([saved[0], documents]), np.concatenate([saved[1], frequencies])
 
+    @property
+    def lengths(self) -> NDArray[np.float32]:
+        """How many terms each document has, shape (documents added,); a copy."""
+        return np.array(self._lengths, dtype=np.float32)
+
     def terms(self) -> list[str]:
         """Every term that a document ever held."""
         return list(self._counts)
