@@ -1,9 +1,10 @@
 """What a recall takes as an entity's memories grow, part by part, through the `Memori` facade.
 
 `python -m benchmarks.recall_scale --sizes 1000 10000 100000` makes an SQLite database for each size: one entity of so
-many facts, and as many again, up to 100,000, of entities with 100 each. Every measurement has a process of its own, so that memory is
-told apart. Sentences are generated; the first `--sample` are embedded with the default embedder, the rest of the
-vectors are mixtures of those (see `benchmarks/sentences.py`). Queries are other such sentences, embedded when asked.
+many facts, and as many again, up to 100,000, of entities with 100 each. Every measurement has a process of its own, so
+that memory is told apart. Sentences are generated; the first `--sample` are embedded with the default embedder, the
+rest of the vectors are mixtures of those (see `benchmarks/sentences.py`). Queries are other such sentences, embedded
+when asked.
 """
 
 from __future__ import annotations
