@@ -133,3 +133,25 @@ def test_an_entity_larger_than_the_room_is_still_answered(storage):
 
     assert len(cache.current(storage, ADA, SPACE)) == 50
     assert cache.current(storage, ADA, SPACE) is cache.current(storage, ADA, SPACE)
+
+
+def test_what_is_deleted_while_the_index_is_brought_up_to_date_is_not_kept(storage):
+    fill(storage, ADA)
+    cache = IndexCache(FaissIndex)
+    cache.current(storage, ADA, SPACE)
+    fill(storage, ADA, 1)
+
+    class Erased:
+        def state(self, who):
+            state = storage.state(who)
+            storage.erase(who)
+            for _ in range(4):
+                fill(storage, who, 2)
+            return state
+
+        changes_since = staticmethod(storage.changes_since)
+
+    index = cache.current(Erased(), ADA, SPACE)
+
+    assert len(index) == 8
+    assert index.generation == storage.state(ADA).generation

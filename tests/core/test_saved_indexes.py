@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,6 +143,19 @@ def test_what_was_forgotten_is_not_in_a_file_saved_afterwards(database, director
 
     assert b"harmless" in file.read_bytes()
     assert b"secret" not in file.read_bytes()
+
+
+def test_an_index_saved_before_its_training_was_over_is_saved_again_afterwards(database, directory):
+    learn(database, ADA)
+    asked(database, directory)
+    cache = IndexCache(lambda dimension: FaissIndex(dimension, approximate_from=1000), saved=SavedIndexes(directory))
+    index = cache.current(database, ADA, SPACE)
+    assert index.vectors.wait()
+    while cache._saved._saving:
+        time.sleep(0.01)
+    cache.close()
+
+    assert asked(database, directory)[0].vectors.approximate
 
 
 def test_small_entities_are_not_saved(database, directory):

@@ -167,6 +167,8 @@ class EntityIndex:
             self._add(row, number, passages[number], first=first[number])
         self.words.restore(lengths, decoded_terms(arrays))
         self.revision, self.generation = state.revision, state.generation
+        # Saved before its training was over: worth saving again when that is.
+        self.unsaved = 0 if self.vectors.settled else len(self)
 
     def become(self, other: EntityIndex) -> None:
         """Take over all that another index holds. Hold `lock`, which stays."""

@@ -30,6 +30,8 @@ class IndexCache:
         self._saved = saved
         self._lock = threading.Lock()
         self._indexes: OrderedDict[_Key, EntityIndex] = OrderedDict()
+        self._sizes: dict[_Key, int] = {}
+        self._total = 0
 
     def __len__(self) -> int:
         return len(self._indexes)
@@ -49,16 +51,22 @@ class IndexCache:
             if index.revision < 0 and self._saved is not None:
                 self._saved.restore(index, attribution, space, state, self._make_vectors)
             if index.revision < state.revision:
-                index.apply(storage.changes_since(attribution, space, index.revision))
+                delta = storage.changes_since(attribution, space, index.revision)
+                if index.generation not in ("", delta.state.generation):
+                    # Deleted for good in this very moment: nothing of before may stay.
+                    index.become(EntityIndex(self._make_vectors(space.dimension)))
+                    delta = storage.changes_since(attribution, space, -1)
+                index.apply(delta)
         if self._saved is not None:
             self._saved.offer(index, attribution, space)
-        self._evict()
+        self._account(key, index)
         return index
 
     def clear(self) -> None:
         """Drop every index; the next recall builds afresh."""
         with self._lock:
             dropped, self._indexes = self._indexes, OrderedDict()
+            self._sizes, self._total = {}, 0
         for index in dropped.values():
             index.vectors.close()
 
@@ -67,6 +75,7 @@ class IndexCache:
         with self._lock:
             gone = [key for key in self._indexes if key[:2] == (attribution.namespace, attribution.entity_id)]
             dropped = [self._indexes.pop(key) for key in gone]
+            self._total -= sum(self._sizes.pop(key, 0) for key in gone)
         for index in dropped:
             index.vectors.close()
         if self._saved is not None:
@@ -83,16 +92,22 @@ class IndexCache:
         _inherited.append(self._indexes)
         self._lock = threading.Lock()
         self._indexes = OrderedDict()
+        self._sizes, self._total = {}, 0
         if self._saved is not None:
             self._saved.after_fork()
 
-    def _evict(self) -> None:
+    def _account(self, key: _Key, index: EntityIndex) -> None:
+        """Note what an index takes by now, and make room."""
         with self._lock:
-            total = sum(index.size for index in self._indexes.values())
-            while total > self._capacity and len(self._indexes) > 1:
-                _, oldest = self._indexes.popitem(last=False)
-                total -= oldest.size
-                oldest.vectors.close()
+            if self._indexes.get(key) is not index:
+                return
+            size = index.size
+            self._total += size - self._sizes.get(key, 0)
+            self._sizes[key] = size
+            while self._total > self._capacity and len(self._indexes) > 1:
+                oldest, dropped = self._indexes.popitem(last=False)
+                self._total -= self._sizes.pop(oldest, 0)
+                dropped.vectors.close()
 
 
 _inherited: list[object] = []

@@ -147,7 +147,7 @@ class SavedIndexes:
     def _save(self, index: EntityIndex, path: Path, about: dict[str, object]) -> Generator[None, None, None]:
         unfinished = path.with_name(f"{path.name}.{new_key()}.tmp")
         try:
-            while not index.vectors.settled:
+            while not index.vectors.settled and not self._closed:
                 time.sleep(0.02)
                 yield
             with index.lock:
