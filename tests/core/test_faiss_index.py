@@ -176,6 +176,29 @@ def test_searches_are_answered_while_it_trains(monkeypatch: pytest.MonkeyPatch) 
     assert index.search(vectors[7], 1)[0].tolist() != [7]
 
 
+def test_partitions_are_made_for_as_many_as_there_are_when_training_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived, go_on, numbers = threading.Event(), threading.Event(), []
+    steps = module.clusters
+
+    def slow(sample, number):
+        numbers.append(number)
+        arrived.set()
+        assert go_on.wait(30)
+        return (yield from steps(sample, number))
+
+    monkeypatch.setattr(module, "clusters", slow)
+    vectors = clustered(20_000)
+    index = FaissIndex(WIDTH)
+    index.put(np.arange(5000), vectors[:5000])
+    assert arrived.wait(30)
+    index.put(np.arange(5000, 20_000), vectors[5000:])
+    go_on.set()
+
+    assert index.wait()
+    assert numbers == [int(4 * 5000**0.5), int(4 * 20_000**0.5)]
+    assert recall(index, vectors) >= 0.98
+
+
 def test_a_training_that_fails_leaves_the_exact_search(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_, **__):
         raise MemoryError("no room")

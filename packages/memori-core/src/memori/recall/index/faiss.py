@@ -248,21 +248,24 @@ class _Partitions:
     @classmethod
     def trained(cls, vectors: Blocks, live: NDArray[np.bool_]) -> Generator[None, None, _Partitions]:
         """Return partitions of all vectors, those added meanwhile included; yields between steps."""
-        slots = np.flatnonzero(live)
-        number = int(4 * len(slots) ** 0.5)
+        count = len(vectors)
+        slots = np.concatenate([np.flatnonzero(live), np.arange(len(live), count)])
+        number = min(int(4 * len(slots) ** 0.5), len(slots))
         chosen = np.random.default_rng(7).choice(slots, min(len(slots), 32 * number), replace=False)
         sample = vectors.take(np.sort(chosen))
-        centres = yield from clusters(sample, min(number, len(sample)))
+        centres = yield from clusters(sample, number)
         quantizer = faiss.IndexFlatIP(vectors.dimension)
         quantizer.add(centres)
         index = faiss.IndexIVFScalarQuantizer(
-            quantizer, vectors.dimension, len(centres), faiss.ScalarQuantizer.QT_8bit,
-            faiss.METRIC_INNER_PRODUCT, False,
-        )  # fmt: skip
+            quantizer, vectors.dimension, number, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT, False
+        )
         index.train(sample[:20_000])
         made = cls(index)
         yield
         while len(vectors) - made.count >= (TAIL if made.count else 1):
+            if len(vectors) >= 2 * count:
+                # So many came meanwhile that these partitions would be too large.
+                return (yield from cls.trained(vectors, live))
             made.follow(vectors, at_least=1)
             yield
         made.trained_for = len(slots)
