@@ -250,6 +250,22 @@ def test_saving_and_restoring_keeps_the_partitions() -> None:
     assert recall(again, vectors[:7990]) >= 0.98
 
 
+def test_a_restored_index_is_added_to_without_touching_what_it_was_restored_from() -> None:
+    vectors = clustered(8000)
+    saved = trained(vectors[:7000]).saved()
+    arrays = {name: np.frombuffer(b"".join(map(bytes, pieces)), np.uint8) for name, pieces in saved.items()}
+    before = {name: bytes(array) for name, array in arrays.items()}
+    index = FaissIndex(WIDTH)
+    index.restore(arrays)
+    for start in range(7000, 8000, 10):
+        index.put(np.arange(start, start + 10), vectors[start : start + 10])
+    index.remove(np.arange(20))
+
+    assert index.search(vectors[7500], 1)[0].tolist() == [7500]
+    assert index.get(np.arange(20, 8000)) == pytest.approx(vectors[20:], abs=1e-6)
+    assert {name: bytes(array) for name, array in arrays.items()} == before
+
+
 def test_saved_arrays_that_do_not_fit_together_are_refused() -> None:
     arrays = {name: np.frombuffer(b"".join(map(bytes, pieces)), np.uint8)
               for name, pieces in trained(clustered(6000)).saved().items()}  # fmt: skip

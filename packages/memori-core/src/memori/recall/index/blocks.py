@@ -24,12 +24,13 @@ class Blocks:
 
     @classmethod
     def of(cls, rows: NDArray[np.float32]) -> Blocks:
-        """Blocks that begin with these rows, shape (count, dimension), uncopied but for the last, partial block."""
+        """Blocks that begin with these rows, shape (count, dimension), uncopied; they may be read-only.
+
+        The last block is full as it is, whatever its length, so adding to it copies it first.
+        """
         made = cls(rows.shape[1])
-        whole = len(rows) - len(rows) % BLOCK
-        made._blocks = [rows[start : start + BLOCK] for start in range(0, whole, BLOCK)]
-        made._count = whole
-        made.add(rows[whole:])
+        made._blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
+        made._count = len(rows)
         return made
 
     def first(self, count: int) -> Blocks:
