@@ -419,15 +419,42 @@ def test_a_recall_does_not_wait_for_a_file_to_be_written(database, directory, mo
     assert same(restored, index)
 
 
-def test_what_a_killed_process_left_unfinished_is_removed_in_time(database, directory):
+def test_what_a_killed_process_left_or_nobody_came_back_for_is_removed_in_time(database, directory):
     learn(database, ADA)
     kept = directory / "indexes"
     kept.mkdir(parents=True)
     old, new = kept / "old.index.x.tmp", kept / "new.index.x.tmp"
-    for path in (old, new):
+    unused = kept / "unused.index"
+    for path in (old, new, unused):
         path.write_text("unfinished")
-    os.utime(old, (1, 1))
+    for path in (old, unused):
+        os.utime(path, (1, 1))
     asked(database, directory)
 
-    assert not old.exists()
-    assert new.exists()
+    assert [path.exists() for path in (old, new, unused)] == [False, True, False]
+
+
+def test_a_system_without_threads_to_give_costs_only_the_file(database, directory, monkeypatch):
+    def none_left(_):
+        raise RuntimeError("can't start new thread")
+
+    learn(database, ADA)
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    index, _ = asked(database, directory)
+
+    assert len(index) == COUNT
+    assert files(directory) == []
+
+
+def test_a_file_of_a_moment_later_than_the_state_is_left_alone(database, directory):
+    learn(database, ADA)
+    before = database.state(ADA)
+    learn(database, ADA, 10, word="new", seed=2)
+    asked(database, directory)
+    (file,) = files(directory)
+    written = file.read_bytes()
+    index = EntityIndex(FaissIndex(SPACE.dimension))
+    SavedIndexes(directory).restore(index, ADA, SPACE, before, FaissIndex)
+
+    assert index.revision == -1
+    assert file.read_bytes() == written

@@ -41,7 +41,12 @@ def in_background(
 
     thread = threading.Thread(target=run, name="memori-index", daemon=True)
     _threads.add(thread)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        # The system has no more threads to give, or the interpreter is ending.
+        _threads.discard(thread)
+        failed(error)
     return thread
 
 

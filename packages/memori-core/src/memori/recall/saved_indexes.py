@@ -25,8 +25,8 @@ logger = logging.getLogger("memori.recall")
 SAVED_FROM = 1000
 """Memories of an entity from which its index is saved: a smaller one is built in a moment."""
 _FORMAT = 1
-_STALE = 3600.0
-"""Seconds after which an unfinished file belongs to nobody."""
+_KEPT = {"*.tmp": 3600.0, "*.index": 30 * 86_400.0}
+"""Seconds after which an unfinished file belongs to nobody, and a finished one is of somebody who has not been back."""
 _OFF = ("", "off")
 
 
@@ -86,14 +86,17 @@ class SavedIndexes:
             wanted = {"format": _FORMAT, "tenant": _tenant(attribution), "space": space.key}
             if {name: found.get(name) for name in wanted} != wanted:
                 raise ValueError("it is of another entity, embedding space or format")
-            if found["generation"] != state.generation or not 0 < found["revision"] <= state.revision:
+            if found["generation"] != state.generation:
                 raise ValueError("it is of another database, or of memories deleted since")
+            if found["revision"] > state.revision:
+                # Saved by another process just now, or the database is back from a backup: this one is not touched.
+                return
             made = EntityIndex(make_vectors(space.dimension))
             made.restore(index_file.arrays(found, content), EntityState(found["revision"], found["generation"]))
         except FileNotFoundError:
             return
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the database has it all
-            telemetry.failure(logger, f"reading the saved index {path.name} (building it again)", error)
+            telemetry.failure(logger, "reading a saved index (building it again)", error)
             self._remove(path)
             return
         index.become(made)
@@ -111,7 +114,7 @@ class SavedIndexes:
             self._saving[path] = in_background(
                 self._save(index, path, about),
                 wanted=lambda: path in self._saving,
-                failed=lambda error: telemetry.failure(logger, f"saving an index in {self._directory}", error),
+                failed=lambda error: telemetry.failure(logger, "saving an index", error),
                 begin=lambda: None,
             )
 
@@ -133,7 +136,7 @@ class SavedIndexes:
         deadline = time.monotonic() + timeout
         with self._lock:
             self._closed = True
-            threads = [thread for thread in self._saving.values() if thread is not None]
+            threads = [thread for thread in self._saving.values() if thread is not None and thread.is_alive()]
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         with self._lock:
@@ -168,13 +171,14 @@ class SavedIndexes:
                 self._saving.pop(path, None)
 
     def _sweep(self) -> None:
-        """Remove what processes that were killed left unfinished."""
-        for path in self._directory.glob("*.tmp"):
-            try:
-                if time.time() - path.stat().st_mtime > _STALE:
-                    path.unlink()
-            except OSError:
-                continue
+        """Remove what processes that were killed left unfinished, and what was not saved again for a long time."""
+        for pattern, seconds in _KEPT.items():
+            for path in self._directory.glob(pattern):
+                try:
+                    if time.time() - path.stat().st_mtime > seconds:
+                        path.unlink()
+                except OSError:
+                    continue
 
     def _path(self, attribution: Attribution, space: Space) -> Path:
         return self._directory / f"{_tenant(attribution)}-{derived_key('space', space.key)}.index"
@@ -183,7 +187,7 @@ class SavedIndexes:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            telemetry.failure(logger, f"removing the saved index {path.name}", error)
+            telemetry.failure(logger, "removing a saved index", error)
 
 
 def _tenant(attribution: Attribution) -> str:
