@@ -180,6 +180,9 @@ def cold(setup: Setup) -> dict[str, str]:
     assert isinstance(vectors, FaissIndex)
     waited = vectors.wait(1200)
     trained = time.perf_counter() - began
+    saved = memori._recall._cache._saved
+    assert saved is not None
+    saved.close(timeout=600)
     whole, parts = ask(memori, [ONE])
     after = resident()
     asked = [memori.embedder.embed_query(query) for query in queries()]
@@ -190,9 +193,6 @@ def cold(setup: Setup) -> dict[str, str]:
     ]
     searches = _searches(lambda one: vectors.search(one, 50), asked)
     exactly = _searches(lambda one: exact.search(one, 50), asked)
-    saved = memori._recall._cache._saved
-    assert saved is not None
-    saved.close(timeout=600)
     memori.close()
     return {
         "first recall, built": f"{first:.2f} s",
