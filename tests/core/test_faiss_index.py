@@ -250,6 +250,21 @@ def test_saving_and_restoring_keeps_the_partitions() -> None:
     assert recall(again, vectors[:7990]) >= 0.98
 
 
+def test_what_is_saved_is_of_one_moment_even_when_all_moves_up_meanwhile() -> None:
+    vectors = clustered(14_000)
+    index = trained(vectors)
+    saved = index.saved()
+    index.remove(np.arange(0, 8000))
+    assert index.wait()
+    arrays = {name: np.frombuffer(b"".join(map(bytes, pieces)), np.uint8) for name, pieces in saved.items()}
+    again = FaissIndex(WIDTH)
+    again.restore(arrays)
+    assert again.wait()
+
+    assert len(again) == 14_000
+    assert recall(again, vectors) >= 0.98
+
+
 def test_a_restored_index_is_added_to_without_touching_what_it_was_restored_from() -> None:
     vectors = clustered(8000)
     saved = trained(vectors[:7000]).saved()

@@ -122,7 +122,7 @@ class FaissIndex(VectorIndex):
             "vectors": (np.where(live[at : at + len(rows), None], rows, 0) for at, rows in vectors.parts(size=4096)),
             "ids": (ids,),
             "live": (live,),
-            "partitions": self._written(len(ids)),
+            "partitions": self._written(self._slots, len(ids)),
         }
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -172,7 +172,9 @@ class FaissIndex(VectorIndex):
         slots = self._slots
         if len(slots.vectors) > 2 * len(slots) + TAIL:
             # A training that is running finds that it is no longer the one, and stops.
-            self._slots, self._partitions, self._training = slots.moved_up(), None, None
+            moved = slots.moved_up()
+            with self._changing:
+                self._slots, self._partitions, self._training = moved, None, None
         partitions = self._partitions
         if partitions is not None and self._changing.acquire(blocking=False):
             try:
@@ -210,12 +212,15 @@ class FaissIndex(VectorIndex):
 
         in_background(steps(), wanted=wanted, failed=failed, begin=lambda: faiss.omp_set_num_threads(1))
 
-    def _written(self, slots: int) -> Iterator[NDArray[np.uint8]]:
-        """The partitions as bytes, if they hold none but those slots."""
+    def _written(self, slots: Slots, count: int) -> Iterator[NDArray[np.uint8]]:
+        """The partitions as bytes, if they are of the first `count` of those slots."""
+        written = None
         with self._changing:
             partitions = self._partitions
-            if partitions is not None and partitions.count <= slots:
-                yield faiss.serialize_index(partitions.index)
+            if partitions is not None and self._slots is slots and partitions.count <= count:
+                written = faiss.serialize_index(partitions.index)
+        if written is not None:
+            yield written
 
     def _checked(
         self,
