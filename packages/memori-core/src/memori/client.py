@@ -393,7 +393,7 @@ class Memori:
         """Delete everything about an entity for good; return how many rows of each table went."""
         who = Attribution(entity_id, namespace=self.namespace)
         gone = self._ready().erase(who)
-        self._recall.clear()
+        self._recall.forget(who)
         return gone
 
     arecord = _twin(record)
@@ -469,6 +469,8 @@ class Memori:
         if "augmentation" in self.__dict__:
             self.augmentation.close()
         self._executor.close()
+        if "_recall" in self.__dict__:
+            self._recall.close()
         self._storage.close()
 
     def __enter__(self) -> Memori:
@@ -499,11 +501,19 @@ class Memori:
     def _recall(self) -> Recall:
         from . import assembly
         from .recall.pipeline import Recall
+        from .recall.saved_indexes import saved_indexes
 
-        index = assembly.vector_index(self._vector_index, self.plugins)
-        reranker = assembly.reranker(self._reranker, self.plugins)
-        weights = self.recall_options.weights
-        return Recall(self._ready(), self.embedder, index, self.plugins, reranker=reranker, weights=weights)
+        storage = self._ready()
+        return Recall(
+            storage,
+            self.embedder,
+            assembly.vector_index(self._vector_index, self.plugins),
+            self.plugins,
+            reranker=assembly.reranker(self._reranker, self.plugins),
+            weights=self.recall_options.weights,
+            index_memory=self.settings.index_memory << 20,
+            saved=saved_indexes(self.settings.cache_dir, storage.display, self._codec),
+        )
 
     def _ready(self) -> Storage:
         if self._closed:

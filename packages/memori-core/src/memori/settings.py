@@ -44,6 +44,14 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("pool_size", "MEMORI_POOL_SIZE"),
     )
     busy_timeout: float = Field(default=20.0, ge=0, description="A write waits this long for a lock.")
+    cache_dir: str = Field(
+        default="auto",
+        description="Where indexes of large entities are kept between processes: a directory, 'auto' for the user's "
+        "own cache, 'off' for nowhere. Nothing is kept under a codec, or of a database in memory.",
+    )
+    index_memory: int = Field(
+        default=2048, ge=1, description="Megabytes that the indexes in memory may take; the longest unused goes first."
+    )
     disabled_plugins: str = Field(default="", description="Comma-separated names of plugins not to load.")
 
     @classmethod

@@ -79,6 +79,68 @@ class VectorIndexConformance:
 
         assert len(ids) == len(products) == expected
 
+    @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+    def test_what_is_not_allowed_takes_no_place(self, vector_index: Make, share: float) -> None:
+        """Filter inside the search: as many are found as there are allowed, however near the others are."""
+        index = filled(vector_index, 600)
+        allowed = np.random.default_rng(3).random(600) < share
+        found = 0.0
+        for query in unit(20, seed=2):
+            products = np.where(allowed, unit(600) @ query, -np.inf)
+            nearest = np.argsort(-products)[: min(10, int(allowed.sum()))]
+            ids, _ = index.search(query, 10, allowed=allowed)
+
+            assert len(ids) == len(nearest)
+            assert allowed[ids].all()
+            found += len(set(ids.tolist()) & set(nearest.tolist())) / len(nearest)
+
+        assert found >= self.least_recall * 20 - 1e-9
+
+    def test_an_id_outside_what_is_allowed_is_not_returned(self, vector_index: Make) -> None:
+        """Allow nothing beyond the end of the mask, nor below 0; an empty mask allows nothing."""
+        index = filled(vector_index, 4)
+        index.put(numbers([-1, LARGEST]), unit(2, seed=4))
+
+        assert sorted(index.search(unit(1)[0], 9, allowed=np.array([True, False, True]))[0].tolist()) == [0, 2]
+        assert index.search(unit(1)[0], 9, allowed=np.zeros(0, dtype=np.bool_))[0].tolist() == []
+        assert len(index.search(unit(1)[0], 9)[0]) == 6
+
+    def test_a_longer_mask_than_ids_allows_no_removed_one(self, vector_index: Make) -> None:
+        """Being allowed does not bring a vector back, and its replacement is found once."""
+        index = filled(vector_index, 5)
+        index.remove(numbers([2]))
+        index.put(numbers([3]), unit(1, seed=9))
+        ids, _ = index.search(unit(1)[0], 9, allowed=np.ones(50, dtype=np.bool_))
+
+        assert sorted(ids.tolist()) == [0, 1, 3, 4]
+
+    def test_is_restored_from_what_it_saved(self, vector_index: Make) -> None:
+        """Saved pieces, joined and read as flat bytes, restore what was there when `saved` was called."""
+        index = filled(vector_index, 40)
+        index.remove(numbers([7]))
+        saved = index.saved()
+        if saved is None:
+            pytest.skip("this index is not saved: `saved` returns None, as it may")
+        index.put(numbers([99]), unit(1, seed=5))
+        arrays = {
+            name: np.frombuffer(b"".join(piece.tobytes() for piece in pieces), np.uint8)
+            for name, pieces in saved.items()
+        }
+        again = vector_index(DIMENSION)
+        again.restore(arrays)
+        before, after = (one.search(unit(40)[3], 5)[0].tolist() for one in (index, again))
+        again.put(numbers([99]), unit(1, seed=5))
+
+        assert before == after
+        assert len(again) == 40
+        assert again.get(numbers([3, 99])) == pytest.approx(index.get(numbers([3, 99])), abs=1e-6)
+        with pytest.raises(KeyError):
+            again.get(numbers([7]))
+
+    def test_knows_about_how_large_it_is(self, vector_index: Make) -> None:
+        """`size` is in bytes and grows with what it holds: a cache drops indexes by it."""
+        assert filled(vector_index, 500).size > filled(vector_index, 5).size > 0
+
     def test_finds_those_that_point_the_other_way(self, vector_index: Make) -> None:
         """A negative product is a result like any other; the caller has its own relevance floor."""
         index = vector_index(DIMENSION)

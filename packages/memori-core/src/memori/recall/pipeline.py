@@ -22,9 +22,12 @@ from ..storage.base import Storage
 from ..text import fold, terms, words
 from . import context as rendering
 from .base import Reranker
-from .entity_index import EntityIndex, IndexCache
+from .entity_index import EntityIndex
+from .index.words import highest
+from .index_cache import IndexCache
 from .linking import about_named, linked_to
 from .repeated import shown_once
+from .saved_indexes import SavedIndexes
 from .scoring import Evidence, Hit, names_in, score, without_names
 from .temporal import window
 
@@ -48,15 +51,17 @@ class Recall:
         vector_index: Callable[[int], VectorIndex],
         plugins: Plugins,
         *,
-        reranker: Reranker | None = None,
         weights: RecallWeights,
+        reranker: Reranker | None = None,
+        index_memory: int = 2 << 30,
+        saved: SavedIndexes | None = None,
     ) -> None:
         self._weights = weights
         self._storage = storage
         self._embedder = embedder
         self._plugins = plugins
         self._reranker = reranker
-        self._cache = IndexCache(vector_index)
+        self._cache = IndexCache(vector_index, capacity=index_memory, saved=saved)
 
     def recall(
         self,
@@ -83,7 +88,11 @@ class Recall:
         planned = self._plan(query, attribution)[:_LONGEST_QUERY]
         index = self._cache.current(self._storage, attribution, self._embedder.space)
         with index.lock:
-            hits, degraded = self._search(index, planned, limit=limit, kinds=kinds, as_of=as_of)
+            bare = without_names(planned, index.said_by)
+        # Embedding takes longer than the search, and may hang: nobody else's recall waits for it.
+        vector = self._embed(bare) if len(index) else None
+        with index.lock:
+            hits = self._search(index, planned, vector, limit=limit, kinds=kinds, as_of=as_of)
             hits = [hit for hit in hits if hit.relevance >= min_relevance][: max(2 * limit, _CANDIDATES)]
             found = {index.rows[hit.number].fact_id: hit for hit in hits}
             before = {index.rows[hit.number].fact_id: index.before(hit.number) for hit in hits}
@@ -92,7 +101,7 @@ class Recall:
         ranked = shown_once(self._boost(planned, self._rerank(planned, ranked)), limit=limit)
         telemetry.count("recalled", len(ranked))
         self._plugins.tell("memori_recalled", query=query, recalled=tuple(ranked), attribution=attribution)
-        return _Answer(ranked, before, degraded)
+        return _Answer(ranked, before, "recalled by words alone: the embedder failed" if vector is None else None)
 
     def context(
         self, query: str, attribution: Attribution, *, limit: int, token_budget: int, min_relevance: float,
@@ -113,38 +122,51 @@ class Recall:
         """Forget every cached index."""
         self._cache.clear()
 
+    def forget(self, attribution: Attribution) -> None:
+        """Drop everything cached of an entity that was erased."""
+        self._cache.forget(attribution)
+
+    def close(self) -> None:
+        """Finish saving indexes, within a bound."""
+        self._cache.close()
+
     def after_fork(self) -> None:
         """Start with empty caches in the child."""
         self._cache.after_fork()
 
     def _search(
-        self, index: EntityIndex, query: str, *, limit: int, kinds: Collection[Kind] | None, as_of: datetime | None
-    ) -> tuple[list[Hit], str | None]:
+        self,
+        index: EntityIndex,
+        query: str,
+        vector: NDArray[np.float32] | None,
+        *,
+        limit: int,
+        kinds: Collection[Kind] | None,
+        as_of: datetime | None,
+    ) -> list[Hit]:
         allowed = index.allowed(kinds=kinds, as_of=as_of)
         if not allowed.any():
-            return [], None
+            return []
         now = as_of or datetime.now(UTC)
         wanted = max(_CANDIDATES, 2 * limit)
         searched = terms(query)
         lexical = index.words.scores(searched)
         lexical[~allowed] = 0.0
-        candidates = _best(lexical, wanted)
-        vector = self._embed(without_names(query, index.said_by))
-        nearest = _nearest(index, vector, wanted, allowed)
+        candidates = highest(lexical, wanted).tolist()
+        nearest = [] if vector is None else index.nearest(vector, wanted, allowed)[0].tolist()
         candidates += nearest
         named = names_in(query, index.said_by)
         inside: set[int] = set()
         if (asked := window(query, now)) is not None:
             within = index.within(asked.start, asked.end) & allowed
-            candidates += (
-                _nearest(index, vector, wanted, within) if vector is not None else _best(lexical * within, wanted)
-            )
+            if vector is not None:
+                candidates += index.nearest(vector, wanted, within)[0].tolist()
+            candidates += highest(lexical * within, wanted).tolist()
             inside = {number for number in candidates if within[number]}
         linked = {number: seed for number, seed in linked_to(index, nearest).items() if allowed[number]}
         candidates += [*linked, *(number for number in about_named(index, searched) if allowed[number])]
         evidence = Evidence(vector, lexical, _coverage(index, searched, candidates), named, inside, linked)
-        hits = score(index, candidates, evidence, weights=self._weights, now=now)
-        return hits, "recalled by words alone: the embedder failed" if vector is None else None
+        return score(index, candidates, evidence, weights=self._weights, now=now)
 
     def _rerank(self, query: str, recalled: list[Recalled]) -> list[Recalled]:
         """Let a reranker put its own relevance in the place of the score. One that fails leaves the order as it is."""
@@ -243,23 +265,6 @@ def _recalled(fact: Fact, hit: Hit) -> Recalled:
 def _returnable(fact: Fact | None, as_of: datetime | None) -> bool:
     """The index may be a moment behind the database; a forgotten fact is never returned all the same."""
     return fact is not None and (fact.status == "active" or (as_of is not None and fact.status == "superseded"))
-
-
-def _nearest(
-    index: EntityIndex, query: NDArray[np.float32] | None, limit: int, allowed: NDArray[np.bool_]
-) -> list[int]:
-    if query is None or not len(index.vectors):
-        return []
-    hidden = int(len(allowed) - allowed.sum())
-    numbers, _ = index.vectors.search(query, min(limit + hidden, len(index.vectors)))
-    return [int(number) for number in numbers if allowed[number]][:limit]
-
-
-def _best(scores: NDArray[np.float32], limit: int) -> list[int]:
-    positive = np.flatnonzero(scores > 0)
-    if len(positive) > limit:
-        positive = positive[np.argpartition(scores[positive], -limit)[-limit:]]
-    return [int(number) for number in positive]
 
 
 def _coverage(index: EntityIndex, words: list[str], candidates: Collection[int]) -> dict[int, float]:

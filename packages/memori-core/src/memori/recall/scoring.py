@@ -69,7 +69,7 @@ def score(
     chosen = sorted(set(candidates))
     around = {n: _neighbours(index, n) for n in chosen}
     everyone = sorted(set(chosen).union(*around.values()))
-    closeness = _closeness(index, everyone, evidence.query)
+    closeness = index.closeness(everyone, evidence.query)
     best = float(evidence.lexical.max(initial=0.0)) or 1.0
     words = {n: float(evidence.lexical[n]) / best for n in everyone}
     share = weights.lexical if evidence.query is not None else 1.0
@@ -111,12 +111,3 @@ def _neighbours(index: EntityIndex, number: int) -> list[int]:
         return []
     places = ((row.session_id, row.position - 1), (row.session_id, row.position + 1))
     return [index.episode_at[place] for place in places if place in index.episode_at]
-
-
-def _closeness(index: EntityIndex, numbers: list[int], query: NDArray[np.float32] | None) -> dict[int, float]:
-    closeness = dict.fromkeys(numbers, 0.0)
-    embedded = [number for number in numbers if index.embedded[number]]
-    if query is not None and embedded:
-        vectors = index.vectors.get(np.array(embedded, dtype=np.int64))
-        closeness.update(zip(embedded, (vectors @ query).tolist(), strict=True))
-    return closeness

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +15,8 @@ class VectorIndex(ABC):
     """Nearest neighbours by inner product over the vectors of one entity in one space.
 
     Ids are int64, chosen by the caller, unique. The caller holds a lock around writes; `search` and `get` may be
-    called from several threads at once between them.
+    called from several threads at once between them. What is put can be found, and what is removed cannot, as soon as
+    the call returns: an index that has to train does so beside, in a thread of its own, and answers meanwhile.
     """
 
     def __init__(self, dimension: int) -> None:
@@ -29,8 +31,14 @@ class VectorIndex(ABC):
         """Remove vectors; unknown ids are ignored."""
 
     @abstractmethod
-    def search(self, query: NDArray[np.float32], limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return ids and inner products of the nearest vectors, best first, at most `limit` and never padded."""
+    def search(
+        self, query: NDArray[np.float32], limit: int, *, allowed: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return ids and exact inner products of the nearest vectors, best first, at most `limit`, never padded.
+
+        `allowed`: one bool per id from 0 up; an id that is False or outside it is not returned, and takes no place
+        from one that is: as many are found as there are allowed ones, up to `limit`. None (the default) allows all.
+        """
 
     @abstractmethod
     def get(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -39,3 +47,31 @@ class VectorIndex(ABC):
     @abstractmethod
     def __len__(self) -> int:
         """How many vectors it holds."""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes. Override where float32 vectors alone are not nearly it."""
+        return len(self) * (4 * self.dimension + 16)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing runs in the background that is worth waiting for before `saved`. True by default."""
+        return True
+
+    def saved(self) -> Mapping[str, Iterable[NDArray[Any]]] | None:
+        """Arrays from which `restore` makes the same index, or None (the default): then it is not saved to disk.
+
+        The pieces of an array follow each other on disk. The call itself is quick and made while nobody writes; the
+        pieces may be made when they are asked for, in another thread, while the index is used and changed.
+        """
+        return None
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Become, from empty, the index that `saved` gave. The arrays are flat bytes, read-only, mapped from a file.
+
+        Raises `ValueError` for arrays that don't fit together; the index is then thrown away.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement restore.")
+
+    def close(self) -> None:  # noqa: B027 - most have nothing in the background
+        """Stop what runs in the background: the index is no longer wanted, though a search may still be under way."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 K1 = 0.9
 B = 0.4
+_GROUP = 64
+_NO_DOCUMENTS = np.empty(0, dtype=np.int64)
+_NO_FREQUENCIES = np.empty(0, dtype=np.float32)
+
+Postings = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""The numbers of the documents that hold a term, ascending, and how often each holds it."""
 
 
 class WordIndex:
@@ -22,26 +28,41 @@ class WordIndex:
     def __init__(self) -> None:
         self._documents: dict[str, array[int]] = {}
         self._frequencies: dict[str, array[float]] = {}
+        self._saved: dict[str, Postings] = {}
+        """Postings taken over by `restore`, which those above continue."""
         self._counts: Counter[str] = Counter()
         self._lengths: array[float] = array("f")
         self._total = 0.0
         self._alive = 0
+        self._postings = 0
+        self._norms: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return self._alive
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return 12 * self._postings + 4 * len(self._lengths) + 400 * len(self._counts)
 
     def add(self, terms: Iterable[str]) -> int:
         """Add a document and return its number."""
         number = len(self._lengths)
         length = 0
         for term, frequency in Counter(terms).items():
-            self._documents.setdefault(term, array("q")).append(number)
-            self._frequencies.setdefault(term, array("f")).append(frequency)
+            documents = self._documents.get(term)
+            if documents is None:
+                documents = self._documents[term] = array("q")
+                self._frequencies[term] = array("f")
+            documents.append(number)
+            self._frequencies[term].append(frequency)
             self._counts[term] += 1
+            self._postings += 1
             length += frequency
         self._lengths.append(length)
         self._total += length
         self._alive += 1
+        self._norms = None
         return number
 
     def remove(self, number: int, terms: Iterable[str]) -> None:
@@ -50,6 +71,7 @@ class WordIndex:
             self._counts[term] -= 1
         self._total -= self._lengths[number]
         self._alive -= 1
+        self._norms = None
 
     def rarity(self, term: str) -> float:
         """Inverse document frequency, never negative; 0 for a term no document holds."""
@@ -58,17 +80,64 @@ class WordIndex:
 
     def scores(self, terms: Iterable[str]) -> NDArray[np.float32]:
         """The BM25 score of every document, shape (documents added,). Removed ones may score too."""
-        lengths = np.frombuffer(self._lengths, dtype=np.float32) if self._lengths else np.zeros(0, np.float32)
-        scores = np.zeros(len(lengths), dtype=np.float32)
-        if not self._alive:
-            return scores
-        average = max(self._total / self._alive, 1e-9)
+        scores = np.zeros(len(self._lengths), dtype=np.float32)
+        norm = self._norm()
         for term, repeats in Counter(terms).items():
-            weight = self.rarity(term)
-            if weight <= 0.0:
-                continue
-            documents = np.frombuffer(self._documents[term], dtype=np.int64)
-            frequency = np.frombuffer(self._frequencies[term], dtype=np.float32)
-            norm = K1 * (1 - B + B * lengths[documents] / average)
-            scores[documents] += repeats * weight * frequency * (K1 + 1) / (frequency + norm)
+            weight = repeats * self.rarity(term) * (K1 + 1)
+            if weight > 0.0:
+                documents, frequencies = self.postings(term)
+                scores[documents] += np.float32(weight) * frequencies / (frequencies + norm[documents])
         return scores
+
+    def postings(self, term: str) -> Postings:
+        """Where a term stands. Views: valid until the next `add`."""
+        saved = self._saved.get(term)
+        added = self._documents.get(term)
+        if added is None:
+            return saved or (_NO_DOCUMENTS, _NO_FREQUENCIES)
+        documents = np.frombuffer(added, dtype=np.int64)
+        frequencies = np.frombuffer(self._frequencies[term], dtype=np.float32)
+        if saved is None:
+            return documents, frequencies
+        return np.concatenate([saved[0], documents]), np.concatenate([saved[1], frequencies])
+
+    @property
+    def lengths(self) -> NDArray[np.float32]:
+        """How many terms each document has, shape (documents added,); a copy."""
+        return np.array(self._lengths, dtype=np.float32)
+
+    def terms(self) -> list[str]:
+        """Every term that a document ever held."""
+        return list(self._counts)
+
+    def restore(self, lengths: NDArray[np.float32], postings: Mapping[str, Postings]) -> None:
+        """Become, from empty, an index of documents none of which was removed. The arrays may be read-only."""
+        self._lengths = array("f", lengths.astype(np.float32).tobytes())
+        self._total = float(lengths.sum(dtype=np.float64))
+        self._alive = len(lengths)
+        self._saved = dict(postings)
+        self._counts = Counter({term: len(documents) for term, (documents, _) in postings.items()})
+        self._postings = self._counts.total()
+        self._norms = None
+
+    def _norm(self) -> NDArray[np.float32]:
+        """What BM25 adds to the frequency in the denominator, for each document."""
+        if self._norms is None:
+            average = max(self._total / max(self._alive, 1), 1e-9)
+            lengths = np.array(self._lengths, dtype=np.float32)
+            self._norms = (K1 * (1 - B) + np.float32(K1 * B / average) * lengths).astype(np.float32)
+        return self._norms
+
+
+def highest(scores: NDArray[np.float32], limit: int) -> NDArray[np.int64]:
+    """The numbers of the `limit` highest scores above 0, best first; of equal ones the one added first."""
+    if limit < 1:
+        return _NO_DOCUMENTS
+    whole = len(scores) - len(scores) % _GROUP
+    least = np.float32(0.0)
+    if whole // _GROUP > limit:
+        # So many groups hold a score this high that no lower one can be among the highest.
+        least = np.partition(scores[:whole].reshape(-1, _GROUP).max(axis=1), -limit)[-limit]
+    numbers = np.flatnonzero(scores >= least if least > 0 else scores > 0)
+    order = np.lexsort((numbers, -scores[numbers]))[:limit]
+    return numbers[order]
