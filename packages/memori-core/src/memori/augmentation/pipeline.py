@@ -18,8 +18,9 @@ from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, Revis
 from ..keys import derived_key
 from ..model import KINDS, Attribution, Fact, Proposal, StoredMessage
 from ..plugins import Plugins
-from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage
+from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage, Unembedded
 from ..text import fold, terms
+from .embedding import WINDOW, embed, embed_missing, voiced
 from .extraction.base import Extractor, Turn
 from .resolve import Known, resolve
 from .retry import give_back
@@ -28,20 +29,17 @@ if TYPE_CHECKING:
     from ..storage.base import EntityState
 
 logger = logging.getLogger("memori.augmentation")
-_WINDOW = 2
 _LONGEST_FACT = 2000
 _MOST_FACTS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A fact before it is embedded: `dense` is its own text to embed, `window` that of it and what came before."""
+    """A fact before it is embedded: `lexical` are its words to find, `before` the episodes embedded with it."""
 
     fact: Fact
-    dense: str
     lexical: str
-    window: str | None = None
-    members: tuple[str, ...] = ()
+    before: tuple[Fact, ...] = ()
     triples: tuple[Any, ...] = ()
 
 
@@ -81,7 +79,7 @@ class Pipeline:
 
         Words known already become a mention of it. Without a working embedder the fact is found by its words.
         """
-        draft = _Draft(fact, fact.text, fact.text)
+        draft = _Draft(fact, fact.text)
         try:
             vectors = self._embed([draft])[0]
         except EmbeddingError as error:
@@ -100,6 +98,21 @@ class Pipeline:
 
         self._settle(attribution, [new], store)
         return self._storage.facts(attribution, ids=[said_by], statuses=())[0]
+
+    def forget(self, attribution: Attribution, fact: Fact) -> None:
+        """Never find a fact again. What was said around an episode is embedded again without it.
+
+        Without a working embedder those are found by their words, until `reindex`.
+        """
+        changes = FactChanges(retire=(Retirement(fact.id, "forgotten"),))
+        self._storage.apply(attribution, changes, expected=None, now=datetime.now(UTC))
+        if fact.kind != "episode":
+            return
+        try:
+            # Those that lost their vectors have just changed, so they come first.
+            embed_missing(self._storage, self._embedder, attribution, limit=WINDOW)
+        except Exception as error:  # noqa: BLE001 - an embedder of anybody's may raise anything; the fact is forgotten
+            telemetry.failure(logger, "embedding what was said around a forgotten message (found by words)", error)
 
     def _extract(self, jobs: Sequence[Job]) -> list[list[Proposal] | Exception]:
         turns = [Turn(job.attribution, job.messages, job.context) for job in jobs]
@@ -165,6 +178,9 @@ class Pipeline:
         ):
             with attempt:
                 state = self._storage.state(attribution)
+                # Nothing is forgotten between this look and the commit, which expects the state.
+                unsaid = self._unsaid(attribution, {one for new in facts for one in new.window})
+                facts = [replace(new, vectors=None) if unsaid & set(new.window) else new for new in facts]
                 changes = replace(resolve(facts, self._known(attribution, facts)), space=self._embedder.space)
                 return store(changes, state)
         raise AssertionError("unreachable: the last attempt raises")
@@ -184,21 +200,7 @@ class Pipeline:
         return ()
 
     def _embed(self, drafts: Sequence[_Draft]) -> list[NDArray[np.float32]]:
-        texts = list(dict.fromkeys(t for d in drafts for t in (d.dense, d.window) if t is not None))
-        if not texts:
-            return []
-        matrix = self._embedder.embed(texts)
-        dimension = self._embedder.space.dimension
-        if matrix.shape != (len(texts), dimension) or not np.isfinite(matrix).all():
-            raise EmbeddingError(
-                f"The embedder {self._embedder.space.key} returned an array of shape {matrix.shape} "
-                f"(expected {(len(texts), dimension)}), or one with NaN or infinity in it."
-            )
-        row = {text: matrix[i] for i, text in enumerate(texts)}
-        # One vector for a turn and its window: w·cos(q, turn) + w·cos(q, window) is linear in the query.
-        return [
-            (row[d.dense] if d.window is None else (row[d.dense] + row[d.window]) / 2).reshape(1, -1) for d in drafts
-        ]
+        return embed(self._embedder, [Unembedded(draft.fact, draft.before) for draft in drafts])
 
     def _new_fact(self, draft: _Draft, vectors: NDArray[np.float32] | None) -> NewFact:
         return NewFact(
@@ -206,7 +208,7 @@ class Pipeline:
             search_text=" ".join(terms(draft.lexical)),
             fingerprint=self._codec.fingerprint(fold(draft.fact.text)),
             vectors=vectors,
-            window=draft.members,
+            window=tuple(one.id for one in draft.before),
             triples=draft.triples,
         )
 
@@ -214,7 +216,19 @@ class Pipeline:
         stored = {
             fact.id for fact in self._storage.facts(job.attribution, ids=[d.fact.id for d in drafts], statuses=())
         }
-        return [draft for draft in drafts if draft.fact.id not in stored]
+        unsaid = self._unsaid(job.attribution, {one.id for draft in drafts for one in draft.before})
+        return [
+            replace(draft, before=tuple(one for one in draft.before if one.id not in unsaid))
+            for draft in drafts
+            if draft.fact.id not in stored
+        ]
+
+    def _unsaid(self, attribution: Attribution, episodes: set[str]) -> set[str]:
+        """Which of the episodes were forgotten: their text goes into no vector any more."""
+        if not episodes:
+            return set()
+        gone = self._storage.facts(attribution, ids=episodes, statuses=("forgotten", "quarantined"))
+        return {fact.id for fact in gone}
 
     def _buried(self, job: Job) -> bool:
         """A job leased more often than it may be tried took its workers down with it: bury it."""
@@ -228,39 +242,34 @@ class Pipeline:
 def _episodes(job: Job) -> list[_Draft]:
     """What was said, verbatim, by people and assistants; never what a tool returned or a system prompt ordered."""
     spoken = [m for m in (*job.context, *job.messages) if m.message.role in ("user", "assistant") and _said(m)]
+    facts = [_episode(stored) for stored in spoken]
     drafts = []
-    for place, stored in enumerate(spoken):
+    for place, (stored, fact) in enumerate(zip(spoken, facts, strict=True)):
         if stored.position < job.messages[0].position:
             continue
-        message = stored.message
-        before = spoken[max(0, place - _WINDOW) : place]
-        fact = Fact(
-            id=derived_key("episode", stored.key),
-            text=message.content,
-            kind="episode",
-            speaker=message.name,
-            source=message.source_class,
-            said_at=message.created_at,
-            session_id=stored.session_id,
-            position=stored.position,
-            message_key=stored.key,
-            extractor="episode/1",
-        )
-        dense = _voiced(stored)
-        window = "\n".join([*map(_voiced, before), dense]) if before else None
-        when = f"{message.created_at:%d %B %Y} " if message.created_at else ""
-        members = tuple(derived_key("episode", one.key) for one in before)
-        drafts.append(_Draft(fact, dense, when + dense, window, members))
+        when = f"{fact.said_at:%d %B %Y} " if fact.said_at else ""
+        drafts.append(_Draft(fact, when + voiced(fact), tuple(facts[max(0, place - WINDOW) : place])))
     return drafts
+
+
+def _episode(stored: StoredMessage) -> Fact:
+    message = stored.message
+    return Fact(
+        id=derived_key("episode", stored.key),
+        text=message.content,
+        kind="episode",
+        speaker=message.name,
+        source=message.source_class,
+        said_at=message.created_at,
+        session_id=stored.session_id,
+        position=stored.position,
+        message_key=stored.key,
+        extractor="episode/1",
+    )
 
 
 def _said(stored: StoredMessage) -> bool:
     return any(char.isalnum() for char in stored.message.content)
-
-
-def _voiced(stored: StoredMessage) -> str:
-    name = stored.message.name
-    return f"{name}: {stored.message.content}" if name else stored.message.content
 
 
 def _problem(proposal: Proposal, job: Job) -> str | None:
@@ -294,4 +303,4 @@ def _statement(job: Job, number: int, proposal: Proposal, version: str, quaranti
         extractor=version,
     )
     when = f"{stored.message.created_at:%d %B %Y} " if stored.message.created_at else ""
-    return _Draft(fact, fact.text, when + fact.text, triples=proposal.triples)
+    return _Draft(fact, when + fact.text, triples=proposal.triples)

@@ -37,6 +37,7 @@ class EntityIndex:
         self.said_by: dict[str, set[int]] = {}
         self.revision = -1
         self.generation = ""
+        self.active_space: Space | None = None
         self.lock = threading.RLock()
         self._number_of: dict[str, int] = {}
         self._kinds = array("b")
@@ -130,6 +131,7 @@ class IndexCache:
         with index.lock:
             if index.revision < state.revision:
                 index.apply(storage.changes_since(attribution, space, index.revision))
+            index.active_space = state.space
         self._evict()
         return index
 

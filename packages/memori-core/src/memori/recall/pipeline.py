@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import telemetry
-from ..embedding.base import Embedder
+from ..embedding.base import Embedder, Space
 from ..errors import EmbeddingError, MemoriError
 from ..keys import derived_key
 from ..model import Attribution, Context, Fact, Kind, Recalled
@@ -40,6 +40,7 @@ class Recall:
         self._embedder = embedder
         self._plugins = plugins
         self._cache = IndexCache(vector_index)
+        self._told = False
 
     def recall(
         self,
@@ -54,6 +55,7 @@ class Recall:
         """Return the entity's memories that answer the query, best first."""
         planned = self._plan(query, attribution)[:_LONGEST_QUERY]
         index = self._cache.current(self._storage, attribution, self._embedder.space)
+        self._tell_of_other_space(index.active_space)
         with index.lock:
             hits = self._search(index, planned, limit=limit, kinds=kinds, as_of=as_of)
             found = [(index.rows[hit.number].fact_id, hit) for hit in hits if hit.relevance >= min_relevance]
@@ -86,6 +88,20 @@ class Recall:
     def after_fork(self) -> None:
         """Start with empty caches in the child."""
         self._cache.after_fork()
+
+    def _tell_of_other_space(self, active: Space | None) -> None:
+        """Vectors of two embedders are never compared: what this one did not embed is found by its words."""
+        space = self._embedder.space
+        if self._told or active is None or active == space:
+            return
+        self._told = True
+        logger.warning(
+            "Memories in this database are embedded with %s, and this Memori embeds with %s: those that it did not "
+            "embed are found by their words alone. Embed them while it runs with: memori reindex --embedder %s",
+            active.key,
+            space.key,
+            space.embedder,
+        )
 
     def _search(
         self, index: EntityIndex, query: str, *, limit: int, kinds: Collection[Kind] | None, as_of: datetime | None

@@ -74,7 +74,8 @@ def apply(
     revision, moment = row.revision + 1, to_micros(now)
     values: dict[str, Any] = {"revision": revision}
     if changes.space is not None:
-        values["active_space"] = row.active_space or ensure_space(connection, changes.space)
+        space = ensure_space(connection, changes.space)
+        values["active_space"] = row.active_space or space
     connection.execute(update(t.entity).where(t.entity.c.id == key).values(**values))
     added = _add(connection, attribution, changes, codec, revision=revision, moment=moment)
     _retire(connection, key, changes.retire, revision=revision, moment=moment)

@@ -74,8 +74,8 @@ def add_vectors(
         del unchanged[done]
     if not unchanged:
         return 0
-    values = {"revision": row.revision + 1, "active_space": row.active_space or ensure_space(connection, space)}
-    ensure_space(connection, space)
+    present = ensure_space(connection, space)
+    values = {"revision": row.revision + 1, "active_space": row.active_space or present}
     connection.execute(update(t.entity).where(t.entity.c.id == key).values(**values))
     given = [(id_, tuple(fact.id for fact in one.of.before), one.vectors) for id_, one in unchanged.items()]
     insert_vectors(connection, key, space, given)
