@@ -100,7 +100,7 @@ class Recall:
             "embed are found by their words alone. Embed them while it runs with: memori reindex --embedder %s",
             active.key,
             space.key,
-            space.embedder,
+            f"{space.embedder}/{model}" if (model := getattr(self._embedder, "model", None)) else space.embedder,
         )
 
     def _search(
