@@ -13,6 +13,7 @@ from ...model import Attribution, Fact
 from ..base import Codec, FactVectors, Unembedded
 from . import schema as t
 from .facts import ensure_space, insert_vectors, locked, select_facts
+from .planning import without_index
 from .values import entity_key, to_fact
 
 _BATCH = 500
@@ -70,7 +71,7 @@ def add_vectors(
     found = select_facts(connection, attribution, codec, ids=named, statuses=("active", "superseded"))
     now = {fact.id: fact for _, fact in found}
     unchanged = {one.of.fact.id: one for one in vectors if one.of.holds(now)}
-    for done in _embedded(connection, space, list(unchanged)):
+    for done in _embedded(connection, key, space, list(unchanged)):
         del unchanged[done]
     if not unchanged:
         return 0
@@ -135,11 +136,11 @@ def _before(
     return {fact_id: tuple(facts[one] for one in some if one in facts) for fact_id, some in ids.items()}
 
 
-def _embedded(connection: Connection, space: Space, ids: list[str]) -> set[str]:
-    e, found = t.embedding.c, set[str]()
+def _embedded(connection: Connection, entity: str, space: Space, ids: list[str]) -> set[str]:
+    e, found, in_space = t.embedding.c, set[str](), derived_key("space", space.key)
     for some in _chunks(ids):
-        query = select(e.fact_id).where(e.fact_id.in_(some), e.space_id == derived_key("space", space.key))
-        found |= set(connection.execute(query).scalars())
+        query = select(e.fact_id).where(e.fact_id.in_(some), e.space_id == in_space)
+        found |= set(connection.execute(query.where(without_index(e.entity_id) == entity)).scalars())
     return found
 
 
