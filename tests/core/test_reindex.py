@@ -311,8 +311,10 @@ def test_a_message_forgotten_while_the_next_is_embedded_is_in_no_vector(database
                 other.forget(episode(other, "The code is 4711").id, attribution=ADA)
             return super().embed(texts)
 
+    with opened(database, OLD) as memori:
+        talk(memori, lines=("The code is 4711", "Noted"))
+    # It records nothing, so it has no worker that would take the job from the forgetful one.
     with opened(database, OLD) as other:
-        talk(other, lines=("The code is 4711", "Noted"))
         with opened(database, Forgetful("64")) as memori:
             talk(memori, lines=("Good night", "Sleep well"))
 
