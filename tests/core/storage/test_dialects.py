@@ -9,12 +9,14 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from memori.conformance import ItemConformance, StorageConformance, TranscriptConformance
 from memori.conformance.items import put
 from memori.conformance.storage import ADA, NOW, SPACE, new_fact, said, turn
+from memori.embedding.base import Space
 from memori.model import Triple
-from memori.storage.base import FactChanges, Retirement, StorageOptions
+from memori.storage.base import FactChanges, FactVectors, Retirement, StorageOptions
 from memori.storage.sql import locks, migrations
 from memori.storage.sql.dialects import PRODUCTS, recognise
 from memori.storage.sql.engine import Database
@@ -105,6 +107,18 @@ def workload(storage):
     storage.search(ADA, ["tea", "milk"], limit=5)
     storage.triples(ADA)
     storage.apply(ADA, FactChanges(retire=(Retirement(tea.fact.id, "forgotten"),)), expected=None, now=later)
+    first, second, third = (
+        new_fact(line, kind="episode", session_id="s1", position=place) for place, line in enumerate(("a", "b", "c"))
+    )
+    second = replace(second, window=(first.fact.id,))
+    storage.apply(ADA, FactChanges((first, second, third), space=SPACE), expected=None, now=later)
+    storage.apply(ADA, FactChanges(retire=(Retirement(first.fact.id, "forgotten"),)), expected=None, now=later)
+    storage.entities(ADA.namespace, after="somebody", limit=5)
+    wider = Space("test", "wider", 8)
+    missing = storage.unembedded(ADA, wider, window=2, limit=5)
+    vectors = [FactVectors(one, np.ones((1, 8), dtype=np.float32)) for one in missing]
+    assert storage.activate(ADA, wider) == storage.add_vectors(ADA, vectors, wider) == 3
+    assert storage.activate(ADA, wider, drop_old=True) == 0
     transcript = storage.transcript(ADA)
     storage.transcript(ADA, archived=None)
     storage.archive_messages(ADA, [transcript.messages[0].key])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from memori.embedding.base import Space
 from memori.errors import StorageUnavailableError
 from memori.model import Attribution, Conversation, Fact, JobState, Message, StoredMessage, Triple
 from numpy.typing import NDArray
@@ -44,6 +45,7 @@ class StoredFact:
     vectors: dict[str, NDArray[np.float32]]
     triples: tuple[Triple, ...]
     said_by: set[str]
+    windows: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Entity:
 
     generation: str
     revision: int = 0
+    space: Space | None = None
     facts: dict[str, StoredFact] = field(default_factory=dict)
 
 

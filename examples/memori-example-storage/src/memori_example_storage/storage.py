@@ -30,11 +30,13 @@ from memori.storage.base import (
     Delta,
     EntityState,
     FactChanges,
+    FactVectors,
     IndexRow,
     Job,
     Storage,
     StorageOptions,
     Turn,
+    Unembedded,
 )
 
 from .state import Entity, File, Session, SessionKey, State, StoredFact, StoredJob, overlap, owner, same
@@ -249,7 +251,7 @@ class OneFileStorage(Storage):
     def state(self, attribution: Attribution) -> EntityState:
         """Revision and generation."""
         entity = self._file.read().entities.get(owner(attribution))
-        return EntityState(entity.revision, entity.generation) if entity else EntityState()
+        return EntityState(entity.revision, entity.generation, entity.space) if entity else EntityState()
 
     def _facts(self, attribution: Attribution) -> list[StoredFact]:
         entity = self._file.read().entities.get(owner(attribution))
@@ -335,6 +337,72 @@ class OneFileStorage(Storage):
         active = [one for one in self._facts(attribution) if one.fact.status == "active"]
         return [(one.fact.id, triple) for one in active for triple in one.triples][:limit]
 
+    # embedding spaces
+
+    def entities(self, namespace: str, *, after: str | None = None, limit: int = 100) -> list[str]:
+        """Ids in the order of the alphabet."""
+        ids = sorted(key[1] for key in self._file.read().entities if key[0] == namespace)
+        return [one for one in ids if after is None or one > after][:limit]
+
+    def _missing(self, attribution: Attribution, space: Space) -> list[StoredFact]:
+        searched = [one for one in self._facts(attribution) if one.fact.status in ("active", "superseded")]
+        return [one for one in searched if space.key not in one.vectors]
+
+    def unembedded(self, attribution: Attribution, space: Space, *, window: int, limit: int) -> list[Unembedded]:
+        """Facts without a vector in the space, and what was said before each."""
+        missing = sorted(self._missing(attribution, space), key=lambda one: -one.fact.revision)
+        return [Unembedded(one.fact, self._before(attribution, one, window)) for one in missing[:limit]]
+
+    def _before(self, attribution: Attribution, one: StoredFact, window: int) -> tuple[Fact, ...]:
+        session, position = _place(one)
+        if one.fact.kind != "episode" or session is None:
+            return ()
+        episodes = [other for other in self._facts(attribution) if other.fact.kind == "episode"]
+        active = [other for other in episodes if other.fact.status == "active" and _place(other)[0] == session]
+        said = sorted((other for other in active if _place(other)[1] < position), key=lambda other: _place(other)[1])
+        return tuple(other.fact for other in said[-window:])
+
+    def count_unembedded(self, attribution: Attribution, space: Space) -> int:
+        """How many facts have no vector in the space."""
+        return len(self._missing(attribution, space))
+
+    def add_vectors(self, attribution: Attribution, vectors: Sequence[FactVectors], space: Space) -> int:
+        """Store vectors of facts that have none and are what they were."""
+        with self._file.write() as state:
+            entity = state.entities.get(owner(attribution))
+            if entity is None:
+                return 0
+            now = {key: one.fact for key, one in entity.facts.items()}
+            given = [one for one in vectors if one.of.holds(now)]
+            given = [one for one in given if space.key not in entity.facts[one.of.fact.id].vectors]
+            entity.revision += bool(given)
+            entity.space = entity.space or (space if given else None)
+            for one in given:
+                stored = entity.facts[one.of.fact.id]
+                stored.vectors[space.key] = one.vectors
+                stored.windows[space.key] = tuple(fact.id for fact in one.of.before)
+                stored.fact = replace(stored.fact, revision=entity.revision)
+            return len(given)
+
+    def activate(self, attribution: Attribution, space: Space, *, drop_old: bool = False) -> int:
+        """Flip the active space when nothing is missing in it."""
+        with self._file.write() as state:
+            entity = state.entities.get(owner(attribution))
+            if entity is None:
+                return 0
+            searched = [one for one in entity.facts.values() if one.fact.status in ("active", "superseded")]
+            missing = sum(space.key not in one.vectors for one in searched)
+            if missing:
+                return missing
+            entity.revision += entity.space != space
+            entity.space = space
+            old = [one for one in entity.facts.values() if set(one.vectors) - {space.key}] if drop_old else []
+            for one in old:
+                one.vectors = {key: kept for key, kept in one.vectors.items() if key == space.key}
+            if old:
+                entity.generation, entity.revision = new_key(), entity.revision + 1
+            return 0
+
     def erase(self, attribution: Attribution) -> dict[str, int]:
         """Delete everything about the entity."""
         with self._file.write() as state:
@@ -347,6 +415,14 @@ class OneFileStorage(Storage):
                 del state.sessions[session]
             entity = state.entities.pop(owner(attribution), None)
             return {**gone, "facts": len(entity.facts) if entity else 0}
+
+
+def _place(one: StoredFact) -> tuple[tuple[str | None, str] | None, int]:
+    """The session, which belongs to its process, and the position in it."""
+    fact = one.fact
+    if fact.session_id is None or fact.position is None:
+        return None, -1
+    return (one.process_id, fact.session_id), fact.position
 
 
 def _in_scope(attribution: Attribution, key: SessionKey) -> bool:
@@ -387,6 +463,7 @@ def _apply(
     if not changes:
         return ()
     entity.revision += 1
+    entity.space = entity.space or changes.space
     for gone in changes.retire:
         if gone.fact_id not in entity.facts:
             raise UnknownFactError(f"{attribution.entity_id!r} has no fact {gone.fact_id!r}.")
@@ -401,6 +478,7 @@ def _apply(
             search_text=new.search_text,
             fingerprint=new.fingerprint,
             vectors={} if new.vectors is None else {space: new.vectors},
+            windows={} if new.vectors is None else {space: new.window},
             triples=new.triples,
             said_by={fact.message_key} if fact.message_key else set(),
         )
@@ -415,6 +493,10 @@ def _apply(
             retired_at=now,
             revision=entity.revision,
         )
+        for other in entity.facts.values() if gone.status != "superseded" else ():
+            if any(gone.fact_id in window for window in other.windows.values()):
+                other.vectors, other.windows = {}, {}
+                other.fact = replace(other.fact, revision=entity.revision)
     for fact_id, message in changes.mentions:
         one = entity.facts[fact_id]
         one.fact = replace(one.fact, mentions=one.fact.mentions + 1, revision=entity.revision)

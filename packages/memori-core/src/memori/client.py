@@ -39,6 +39,7 @@ from .model import (
     Recalled,
     RecallOptions,
     Receipt,
+    Reindexed,
     StoredMessage,
     Triple,
 )
@@ -356,12 +357,8 @@ class Memori:
 
     def forget(self, fact_id: str, *, attribution: Attribution | None = None) -> None:
         """Never return a fact again; it stays in the database as history. Raises `UnknownFactError`."""
-        from .storage.base import FactChanges, Retirement
-
         who = self._who(attribution)
-        self._fact(fact_id, who)
-        changes = FactChanges(retire=(Retirement(fact_id, "forgotten"),))
-        self._ready().apply(who, changes, expected=None, now=datetime.now(UTC))
+        self._pipeline.forget(who, self._fact(fact_id, who))
 
     def facts(
         self,
@@ -396,6 +393,31 @@ class Memori:
         self._recall.forget(who)
         return gone
 
+    def reindex(
+        self,
+        *,
+        entity_id: str | None = None,
+        drop_old: bool = False,
+        batch: int = 256,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Reindexed:
+        """Embed with this object's embedder what was embedded with another, or not at all: all, or one entity's.
+
+        May run while others record and recall, be stopped and begun again, and run twice at once. `drop_old` deletes
+        vectors of other embedders. `batch` facts commit together; `progress(done, total)` is called after each.
+        """
+        from .augmentation.reindex import reindex
+
+        return reindex(
+            self._ready(),
+            self.embedder,
+            self.namespace,
+            entity_id=entity_id,
+            drop_old=drop_old,
+            batch=check_limit(batch),
+            progress=progress or (lambda done, total: None),
+        )
+
     arecord = _twin(record)
     arecord_turn = _twin(record_turn)
     areplace_messages = _twin(replace_messages)
@@ -409,6 +431,7 @@ class Memori:
     afacts = _twin(facts)
     agraph = _twin(graph)
     aerase = _twin(erase)
+    areindex = _twin(reindex)
 
     # parts
 

@@ -181,6 +181,15 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Reindexed:
+    """What `reindex` did: into which space, how many entities it saw to, and how many facts it embedded."""
+
+    space: str
+    entities: int
+    facts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Triple:
     """A statement as subject, predicate, object, with the type of each node (PERSON, ORG, ...)."""
 

@@ -489,13 +489,13 @@ UPDATE memori_augmentation_job SET state=:state, lease_token=:lease_token, lease
 
 UPDATE memori_augmentation_job SET state=:state, attempts=:attempts, next_attempt_at=:next_attempt_at, finished_at=:finished_at WHERE memori_augmentation_job.id IN (__[POSTCOMPILE_id_1]) AND memori_augmentation_job.state = :state_1;
 
-SELECT memori_entity.revision, memori_entity.generation
-FROM memori_entity
+SELECT memori_entity.revision, memori_entity.generation, memori_embedding_space.embedder, memori_embedding_space.model, memori_embedding_space.dimension
+FROM memori_entity LEFT OUTER JOIN memori_embedding_space ON memori_embedding_space.id = memori_entity.active_space
 WHERE memori_entity.id = :id_1;
 
 UPDATE memori_augmentation_job SET state=:state, lease_token=:lease_token, lease_until=:lease_until, last_error=:last_error, finished_at=:finished_at WHERE memori_augmentation_job.id = :id_1 AND memori_augmentation_job.state = :state_1 AND memori_augmentation_job.lease_token = :lease_token_1;
 
-SELECT memori_entity.revision, memori_entity.generation
+SELECT memori_entity.revision, memori_entity.generation, memori_entity.active_space
 FROM memori_entity
 WHERE memori_entity.id = :id_1 FOR UPDATE;
 
@@ -608,6 +608,52 @@ UPDATE memori_entity SET revision=:revision WHERE memori_entity.id = :id_1;
 UPDATE memori_entity_fact SET status=:new_status, valid_to=coalesce(:until, memori_entity_fact.valid_to), retired_at=:retired_at, superseded_by=:successor, revision=:revision WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.id = :retired_id;
 
 DELETE FROM memori_fact_search WHERE memori_fact_search.entity_id = :entity_id_1 AND memori_fact_search.fact_id IN (__[POSTCOMPILE_fact_id_1]);
+
+SELECT memori_entity_fact.id
+FROM memori_entity_fact
+WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = :coalesce_1 AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]) AND memori_entity_fact.kind = :kind_1;
+
+SELECT DISTINCT memori_fact_embedding.fact_id
+FROM memori_fact_embedding
+WHERE memori_fact_embedding.entity_id = :entity_id_1 AND (memori_fact_embedding.window_ids LIKE '%' || :window_ids_1 || '%');
+
+DELETE FROM memori_fact_embedding WHERE memori_fact_embedding.entity_id = :entity_id_1 AND memori_fact_embedding.fact_id IN (__[POSTCOMPILE_fact_id_1]);
+
+UPDATE memori_entity_fact SET revision=:revision WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]);
+
+SELECT memori_entity.id, memori_entity.namespace, memori_entity.external_id
+FROM memori_entity
+WHERE memori_entity.namespace = :namespace_1 AND memori_entity.id > :id_1 ORDER BY memori_entity.id
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
+FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND NOT (EXISTS (SELECT *
+FROM memori_fact_embedding
+WHERE memori_fact_embedding.fact_id = memori_entity_fact.id AND memori_fact_embedding.space_id = :space_id_1)) ORDER BY memori_entity_fact.revision DESC, memori_entity_fact.id
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.id
+FROM memori_entity_fact
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.status = :status_1 AND memori_entity_fact.kind = :kind_1 AND memori_entity_fact.session_id IN (__[POSTCOMPILE_session_id_1]) AND memori_entity_fact.position IS NOT NULL ORDER BY memori_entity_fact.position;
+
+SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
+FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
+WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = :coalesce_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_2]) AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]) ORDER BY memori_entity_fact.created_at DESC, coalesce(memori_entity_fact.position, :coalesce_3) DESC, memori_entity_fact.id DESC;
+
+SELECT count(*) AS count_1
+FROM memori_entity_fact
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND NOT (EXISTS (SELECT *
+FROM memori_fact_embedding
+WHERE memori_fact_embedding.fact_id = memori_entity_fact.id AND memori_fact_embedding.space_id = :space_id_1));
+
+SELECT memori_fact_embedding.fact_id
+FROM memori_fact_embedding
+WHERE memori_fact_embedding.fact_id IN (__[POSTCOMPILE_fact_id_1]) AND memori_fact_embedding.space_id = :space_id_1 AND coalesce(memori_fact_embedding.entity_id, memori_fact_embedding.entity_id) = :coalesce_1;
+
+DELETE FROM memori_fact_embedding WHERE memori_fact_embedding.entity_id = :entity_id_1 AND memori_fact_embedding.space_id != :space_id_1;
+
+UPDATE memori_entity SET revision=:revision, generation=:generation, active_space=:active_space WHERE memori_entity.id = :id_1;
 
 SELECT memori_session.version
 FROM memori_session

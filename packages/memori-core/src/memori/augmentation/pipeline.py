@@ -14,13 +14,13 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from .. import telemetry
 from ..embedding.base import Embedder
-from ..embedding.vectors import embed_texts
 from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, RevisionConflictError
 from ..keys import derived_key
 from ..model import KINDS, Attribution, Fact, Proposal, StoredMessage
 from ..plugins import Plugins
-from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage
+from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage, Unembedded
 from ..text import fold, terms
+from .embedding import WINDOW, embed, embed_missing, voiced
 from .extraction.base import Extractor, Turn
 from .resolve import Known, resolve
 from .retry import give_back
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ..storage.base import EntityState
 
 logger = logging.getLogger("memori.augmentation")
-_WINDOW = 2
 _LONGEST_FACT = 2000
 _MOST_FACTS = 200
 _QUESTION = 0.25
@@ -39,13 +38,11 @@ _QUESTION_MARKS = ("?", "？", "؟")
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A fact before it is embedded: `dense` is its own text to embed, `window` that of it and what came before."""
+    """A fact before it is embedded: `lexical` are its words to find, `before` the episodes embedded with it."""
 
     fact: Fact
-    dense: str
     lexical: str
-    window: str | None = None
-    members: tuple[str, ...] = ()
+    before: tuple[Fact, ...] = ()
     triples: tuple[Any, ...] = ()
 
 
@@ -85,7 +82,7 @@ class Pipeline:
 
         Words known already become a mention of it. Without a working embedder the fact is found by its words.
         """
-        draft = _Draft(fact, fact.text, fact.text)
+        draft = _Draft(fact, fact.text)
         try:
             vectors = self._embed([draft])[0]
         except EmbeddingError as error:
@@ -104,6 +101,21 @@ class Pipeline:
 
         self._settle(attribution, [new], store)
         return self._storage.facts(attribution, ids=[said_by], statuses=())[0]
+
+    def forget(self, attribution: Attribution, fact: Fact) -> None:
+        """Never find a fact again. What was said around an episode is embedded again without it.
+
+        Without a working embedder those are found by their words, until `reindex`.
+        """
+        changes = FactChanges(retire=(Retirement(fact.id, "forgotten"),))
+        self._storage.apply(attribution, changes, expected=None, now=datetime.now(UTC))
+        if fact.kind != "episode":
+            return
+        try:
+            # Those that lost their vectors have just changed, so they come first.
+            embed_missing(self._storage, self._embedder, attribution, limit=WINDOW)
+        except Exception as error:  # noqa: BLE001 - an embedder of anybody's may raise anything; the fact is forgotten
+            telemetry.failure(logger, "embedding what was said around a forgotten message (found by words)", error)
 
     def _extract(self, jobs: Sequence[Job]) -> list[list[Proposal] | Exception]:
         turns = [Turn(job.attribution, job.messages, job.context) for job in jobs]
@@ -169,6 +181,9 @@ class Pipeline:
         ):
             with attempt:
                 state = self._storage.state(attribution)
+                # Nothing is forgotten between this look and the commit, which expects the state.
+                unsaid = self._unsaid(attribution, {one for new in facts for one in new.window})
+                facts = [replace(new, vectors=None) if unsaid & set(new.window) else new for new in facts]
                 changes = replace(resolve(facts, self._known(attribution, facts)), space=self._embedder.space)
                 return store(changes, state)
         raise AssertionError("unreachable: the last attempt raises")
@@ -188,9 +203,7 @@ class Pipeline:
         return ()
 
     def _embed(self, drafts: Sequence[_Draft]) -> list[NDArray[np.float32] | None]:
-        texts = list(dict.fromkeys(t for d in drafts for t in (d.dense, d.window) if t is not None))
-        vector = dict(zip(texts, embed_texts(self._embedder, texts), strict=True))
-        return [_joined(vector[d.dense], None if d.window is None else vector[d.window]) for d in drafts]
+        return embed(self._embedder, [Unembedded(draft.fact, draft.before) for draft in drafts])
 
     def _new_fact(self, draft: _Draft, vectors: NDArray[np.float32] | None) -> NewFact:
         return NewFact(
@@ -198,7 +211,7 @@ class Pipeline:
             search_text=" ".join(terms(draft.lexical)),
             fingerprint=self._codec.fingerprint(fold(draft.fact.text)),
             vectors=vectors,
-            window=draft.members,
+            window=tuple(one.id for one in draft.before),
             triples=draft.triples,
         )
 
@@ -206,7 +219,19 @@ class Pipeline:
         stored = {
             fact.id for fact in self._storage.facts(job.attribution, ids=[d.fact.id for d in drafts], statuses=())
         }
-        return [draft for draft in drafts if draft.fact.id not in stored]
+        unsaid = self._unsaid(job.attribution, {one.id for draft in drafts for one in draft.before})
+        return [
+            replace(draft, before=tuple(one for one in draft.before if one.id not in unsaid))
+            for draft in drafts
+            if draft.fact.id not in stored
+        ]
+
+    def _unsaid(self, attribution: Attribution, episodes: set[str]) -> set[str]:
+        """Which of the episodes were forgotten: their text goes into no vector any more."""
+        if not episodes:
+            return set()
+        gone = self._storage.facts(attribution, ids=episodes, statuses=("forgotten", "quarantined"))
+        return {fact.id for fact in gone}
 
     def _buried(self, job: Job) -> bool:
         """A job leased more often than it may be tried took its workers down with it: bury it."""
@@ -217,51 +242,38 @@ class Pipeline:
         return True
 
 
-def _joined(own: NDArray[np.float32] | None, window: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    """One vector for a turn and its window: w·cos(q, turn) + w·cos(q, window) is linear in the query."""
-    if own is None:
-        return None
-    joined: NDArray[np.float32] = own if window is None else np.divide(own + window, 2, dtype=np.float32)
-    return joined.reshape(1, -1)
-
-
 def _episodes(job: Job) -> list[_Draft]:
     """What was said, verbatim, by people and assistants; never what a tool returned or a system prompt ordered."""
     spoken = [m for m in (*job.context, *job.messages) if m.message.role in ("user", "assistant") and _said(m)]
+    facts = [_episode(stored) for stored in spoken]
     drafts = []
-    for place, stored in enumerate(spoken):
+    for place, (stored, fact) in enumerate(zip(spoken, facts, strict=True)):
         if stored.position < job.messages[0].position:
             continue
-        message = stored.message
-        before = spoken[max(0, place - _WINDOW) : place]
-        fact = Fact(
-            id=derived_key("episode", stored.key),
-            text=message.content,
-            kind="episode",
-            speaker=message.name,
-            source=message.source_class,
-            said_at=message.created_at,
-            session_id=stored.session_id,
-            position=stored.position,
-            message_key=stored.key,
-            importance=_QUESTION if message.content.rstrip().endswith(_QUESTION_MARKS) else 0.5,
-            extractor="episode/1",
-        )
-        dense = _voiced(stored)
-        window = "\n".join([*map(_voiced, before), dense]) if before else None
-        when = f"{message.created_at:%d %B %Y} " if message.created_at else ""
-        members = tuple(derived_key("episode", one.key) for one in before)
-        drafts.append(_Draft(fact, dense, when + dense, window, members))
+        when = f"{fact.said_at:%d %B %Y} " if fact.said_at else ""
+        drafts.append(_Draft(fact, when + voiced(fact), tuple(facts[max(0, place - WINDOW) : place])))
     return drafts
+
+
+def _episode(stored: StoredMessage) -> Fact:
+    message = stored.message
+    return Fact(
+        id=derived_key("episode", stored.key),
+        text=message.content,
+        kind="episode",
+        speaker=message.name,
+        source=message.source_class,
+        said_at=message.created_at,
+        session_id=stored.session_id,
+        position=stored.position,
+        message_key=stored.key,
+        importance=_QUESTION if message.content.rstrip().endswith(_QUESTION_MARKS) else 0.5,
+        extractor="episode/1",
+    )
 
 
 def _said(stored: StoredMessage) -> bool:
     return any(char.isalnum() for char in stored.message.content)
-
-
-def _voiced(stored: StoredMessage) -> str:
-    name = stored.message.name
-    return f"{name}: {stored.message.content}" if name else stored.message.content
 
 
 def _problem(proposal: Proposal, job: Job) -> str | None:
@@ -295,4 +307,4 @@ def _statement(job: Job, number: int, proposal: Proposal, version: str, quaranti
         extractor=version,
     )
     when = f"{stored.message.created_at:%d %B %Y} " if stored.message.created_at else ""
-    return _Draft(fact, fact.text, when + fact.text, triples=proposal.triples)
+    return _Draft(fact, when + fact.text, triples=proposal.triples)

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import BrokenPluginError, MemoriError
-from . import demo, ingest, inspection, migrate, search
+from . import demo, ingest, inspection, migrate, reindex, search
 from .console import fail
 
 
@@ -57,6 +57,7 @@ def build() -> typer.Typer:
     app.command("status")(inspection.status)
     app.command("retry")(ingest.retry)
     app.command("migrate")(migrate.migrate)
+    app.command("reindex")(reindex.reindex)
     app.command("plugins")(inspection.plugins)
     try:
         _add_commands_of_plugins(app)

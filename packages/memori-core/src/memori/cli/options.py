@@ -63,6 +63,7 @@ def opened(
     namespace: str | None,
     *,
     plugins: Sequence[object] = (),
+    embedder: str | None = None,
     extractor: str | None = None,
     create: bool = False,
 ) -> Iterator[Memori]:
@@ -75,7 +76,7 @@ def opened(
     from ..settings import load
 
     settings = load(namespace=namespace).model_copy(update={"drain_timeout": 0.0})
-    with Memori(database, settings=settings, extractor=extractor, plugins=plugins) as memori:
+    with Memori(database, settings=settings, embedder=embedder, extractor=extractor, plugins=plugins) as memori:
         if create:
             memori.config.storage.build()
         else:

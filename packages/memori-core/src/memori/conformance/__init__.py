@@ -53,7 +53,7 @@ _SUITES = {
 }
 
 # So that a failing assert of ours shows its values in a third party's run too.
-pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _SUITES.values()))
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in (*_SUITES.values(), "spaces")))
 
 
 def __getattr__(name: str) -> object:

@@ -20,6 +20,7 @@ from ..keys import new_key
 from ..model import Attribution, Fact, Message, ToolCall, Triple
 from ..storage.base import EntityState, FactChanges, Job, NewFact, Retirement, Storage, Turn
 from ..text import fold, terms
+from .spaces import SpaceConformance
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 ADA = Attribution("ada", "bot", "s1", namespace="conformance")
@@ -72,7 +73,7 @@ class _Unstorable:
         raise TypeError("this value cannot be stored")
 
 
-class StorageConformance:
+class StorageConformance(SpaceConformance):
     """Subclass it in a test module and return from `connect` a function that opens the same, empty, database anew.
 
     Every test says in its docstring what to check when it fails. Tests name promises, never backends.

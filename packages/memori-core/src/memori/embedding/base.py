@@ -27,6 +27,13 @@ class Space:
         """One string for the three, e.g. "minilm/all-MiniLM-L6-v2-int8/384"."""
         return f"{self.embedder}/{self.model}/{self.dimension}"
 
+    @classmethod
+    def from_key(cls, key: str) -> Space:
+        """The space of a key."""
+        embedder, _, rest = key.partition("/")
+        model, _, dimension = rest.rpartition("/")
+        return cls(embedder, model, int(dimension))
+
 
 class Embedder(ABC):
     """Turns texts into unit vectors. One instance serves a whole process, so `embed` must be thread-safe.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..embedding.base import Space
 from ..model import KINDS, Kind
 from ..storage.base import Delta, EntityState, IndexRow
 from ..text import terms
@@ -45,6 +46,7 @@ class EntityIndex:
         self.about: dict[tuple[str, ...], set[int]] = {}
         self.revision = -1
         self.generation = ""
+        self.active_space: Space | None = None
         self.lock = threading.RLock()
         self.unsaved = 0
         """Rows changed since the index was saved or restored."""

@@ -57,6 +57,7 @@ class IndexCache:
                     index.become(EntityIndex(self._make_vectors(space.dimension)))
                     delta = storage.changes_since(attribution, space, -1)
                 index.apply(delta)
+            index.active_space = state.space
         if self._saved is not None:
             self._saved.offer(index, attribution, space)
         self._account(key, index)

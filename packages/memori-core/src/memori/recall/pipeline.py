@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import telemetry
-from ..embedding.base import Embedder
+from ..embedding.base import Embedder, Space
 from ..embedding.vectors import embed_query
 from ..errors import MemoriError
 from ..keys import derived_key
@@ -62,6 +62,7 @@ class Recall:
         self._plugins = plugins
         self._reranker = reranker
         self._cache = IndexCache(vector_index, capacity=index_memory, saved=saved)
+        self._told = False
 
     def recall(
         self,
@@ -87,6 +88,7 @@ class Recall:
     ) -> _Answer:
         planned = self._plan(query, attribution)[:_LONGEST_QUERY]
         index = self._cache.current(self._storage, attribution, self._embedder.space)
+        self._tell_of_other_space(index.active_space)
         with index.lock:
             bare = without_names(planned, index.said_by)
         # Embedding takes longer than the search, and may hang: nobody else's recall waits for it.
@@ -133,6 +135,20 @@ class Recall:
     def after_fork(self) -> None:
         """Start with empty caches in the child."""
         self._cache.after_fork()
+
+    def _tell_of_other_space(self, active: Space | None) -> None:
+        """Vectors of two embedders are never compared: what this one did not embed is found by its words."""
+        space = self._embedder.space
+        if self._told or active is None or active == space:
+            return
+        self._told = True
+        logger.warning(
+            "Memories in this database are embedded with %s, and this Memori embeds with %s: those that it did not "
+            "embed are found by their words alone. Embed them while it runs with: memori reindex --embedder %s",
+            active.key,
+            space.key,
+            f"{space.embedder}/{model}" if (model := getattr(self._embedder, "model", None)) else space.embedder,
+        )
 
     def _search(
         self,

@@ -43,17 +43,15 @@ def encoded(rows: Sequence[IndexRow]) -> Iterator[NDArray[np.uint8]]:
 def decoded(lines: NDArray[np.uint8]) -> Iterator[IndexRow]:
     """Rows from lines of JSON. Raises `ValueError`."""
     for line in bytes(lines).splitlines():
-        for *told, said_at, valid_from, valid_to, importance, mentions, nodes in json.loads(line):
+        for values in json.loads(line):
+            (
+                fact_id, text, kind, status, speaker, session, position,
+                said_at, valid_from, valid_to, importance, mentions, nodes,
+            ) = values  # fmt: skip
             yield IndexRow(
-                *told,
-                _moment(said_at),
-                _moment(valid_from),
-                _moment(valid_to),
-                None,
-                importance,
-                mentions,
-                tuple(nodes),
-            )
+                fact_id, text, kind, status, speaker, session, position,
+                _moment(said_at), _moment(valid_from), _moment(valid_to), None, importance, mentions, tuple(nodes),
+            )  # fmt: skip
 
 
 def encoded_terms(terms: Sequence[str], find: Callable[[Sequence[str]], Found]) -> dict[str, Iterable[NDArray[Any]]]:

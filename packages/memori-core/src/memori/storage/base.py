@@ -83,10 +83,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class EntityState:
-    """What caches are keyed by. Both change with the facts; `generation` on every hard delete."""
+    """What caches are keyed by. Both change with the facts; `generation` on every hard delete.
+
+    `space` is the entity's active one: that of its first vectors, until `activate` changes it. No cache is keyed by it.
+    """
 
     revision: int = 0
     generation: str = ""
+    space: Space | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,11 @@ class NewFact:
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """A fact to take out of the active set: superseded by another, forgotten, or quarantined."""
+    """A fact to take out of the active set: superseded by another, forgotten, or quarantined.
+
+    The text of a forgotten or quarantined one is in the vectors of those that name it in their window: these vectors
+    go in the same transaction, and their facts are `unembedded` until they are embedded again.
+    """
 
     fact_id: str
     status: FactStatus
@@ -117,7 +125,10 @@ class Retirement:
 
 @dataclass(frozen=True, slots=True)
 class FactChanges:
-    """What becomes of an entity's facts, in one transaction. `mentions` pairs fact ids with message keys."""
+    """What becomes of an entity's facts, in one transaction. `mentions` pairs fact ids with message keys.
+
+    `space` is where the vectors live. It becomes the entity's active space only where there is none yet.
+    """
 
     add: tuple[NewFact, ...] = ()
     retire: tuple[Retirement, ...] = ()
@@ -157,6 +168,33 @@ class Delta:
 
     state: EntityState
     rows: Sequence[IndexRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Unembedded:
+    """A fact without a vector in a space. `before`: the active episodes said before it in its session, oldest first."""
+
+    fact: Fact
+    before: tuple[Fact, ...] = ()
+
+    def holds(self, now: Mapping[str, Fact]) -> bool:
+        """Whether the entity's facts by id, as they are now, still are what this says: same texts, nothing retired."""
+        fact = now.get(self.fact.id)
+        return (
+            fact is not None
+            and fact.status in ("active", "superseded")
+            and fact.text == self.fact.text
+            and all(one.id in now and now[one.id].status == "active" for one in self.before)
+            and all(now[one.id].text == one.text for one in self.before)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FactVectors:
+    """Vectors of a fact, shape (passages, dimension), and whose texts went into them."""
+
+    of: Unembedded
+    vectors: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +426,39 @@ class Storage(ABC):
     @abstractmethod
     def erase(self, attribution: Attribution) -> dict[str, int]:
         """Delete everything about the entity for good; return how many rows of each table went."""
+
+    # embedding spaces: only active and superseded facts are searched by vectors
+
+    @abstractmethod
+    def entities(self, namespace: str, *, after: str | None = None, limit: int = 100) -> list[str]:
+        """Ids of the namespace's entities, in an order of the storage's own. `after` is the last id of the page before.
+
+        An entity that is there all the time is in exactly one page.
+        """
+
+    @abstractmethod
+    def unembedded(self, attribution: Attribution, space: Space, *, window: int, limit: int) -> list[Unembedded]:
+        """Facts without a vector in the space, the latest changed first; an episode with up to `window` before it."""
+
+    @abstractmethod
+    def count_unembedded(self, attribution: Attribution, space: Space) -> int:
+        """How many facts have no vector in the space."""
+
+    @abstractmethod
+    def add_vectors(self, attribution: Attribution, vectors: Sequence[FactVectors], space: Space) -> int:
+        """Store vectors of facts in one transaction, moving the revision; return of how many facts.
+
+        A fact is passed over that has a vector there already, or is not there, or has another text by now; so it is
+        when one of those before it is no longer active, or has another text: nothing forgotten comes back.
+        """
+
+    @abstractmethod
+    def activate(self, attribution: Attribution, space: Space, *, drop_old: bool = False) -> int:
+        """Make the space the entity's active one if no fact lacks a vector in it; return how many do.
+
+        Counted and changed under the entity's lock. `drop_old`: delete the vectors of its other spaces with it, which
+        gives the entity a new generation.
+        """
 
     # transcripts: optional; the history of one named session, edited by the application
 

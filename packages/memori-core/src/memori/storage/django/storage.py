@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,7 +18,7 @@ from ...embedding.base import Space
 from ...errors import ConfigurationError, UnknownConnectionError
 from ...keys import new_key
 from ...model import Attribution, Fact
-from ..base import Delta, EntityState, FactChanges, Job, StorageOptions
+from ..base import Delta, EntityState, FactChanges, FactVectors, Job, StorageOptions
 from ..sql import migrations
 from ..sql.engine import Database
 from ..sql.storage import SQLStorage
@@ -108,6 +109,18 @@ class DjangoStorage(SQLStorage):
         self._mark()
         return added
 
+    def add_vectors(self, attribution: Attribution, vectors: Sequence[FactVectors], space: Space) -> int:
+        """Store vectors of facts."""
+        added = super().add_vectors(attribution, vectors, space)
+        self._mark()
+        return added
+
+    def activate(self, attribution: Attribution, space: Space, *, drop_old: bool = False) -> int:
+        """Flip the entity's active space when nothing is missing in it."""
+        missing = super().activate(attribution, space, drop_old=drop_old)
+        self._mark()
+        return missing
+
     def _mark(self) -> None:
         """Leave a mark in the project's transaction. It goes when that ends, or is rolled back to before it."""
         wrapper = connections[self._alias]
@@ -120,9 +133,9 @@ class DjangoStorage(SQLStorage):
             return state
         if not wrapper.in_atomic_block:
             # Transactions are managed by hand, and nothing tells when they end: caches are of no use.
-            return EntityState(state.revision, f"{state.generation}:{new_key()}")
+            return replace(state, generation=f"{state.generation}:{new_key()}")
         marks = [hook.key for _, hook, *_ in wrapper.run_on_commit if isinstance(hook, _Mark)]
-        return EntityState(state.revision, f"{state.generation}:{marks[-1]}") if marks else state
+        return replace(state, generation=f"{state.generation}:{marks[-1]}") if marks else state
 
 
 class _Mark:
@@ -136,7 +149,7 @@ class _Mark:
 
 
 def _unmarked(state: EntityState) -> EntityState:
-    return EntityState(state.revision, state.generation.partition(":")[0])
+    return replace(state, generation=state.generation.partition(":")[0])
 
 
 def _alias(connection: Any) -> str:

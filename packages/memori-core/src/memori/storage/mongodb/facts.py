@@ -38,9 +38,14 @@ MAX_WANTED = 32
 
 
 def state(rows: Rows, attribution: Attribution) -> EntityState:
-    """The entity's revision and generation."""
+    """The entity's revision, generation and active space."""
     row = rows.first(ENTITY, {"_id": entity_key(attribution), "gone_at": {"$exists": False}})
-    return EntityState(row["revision"], row["generation"]) if row else EntityState()
+    return _state(row) if row else EntityState()
+
+
+def _state(entity: Document) -> EntityState:
+    active = entity["active_space"]
+    return EntityState(entity["revision"], entity["generation"], None if active is None else Space.from_key(active))
 
 
 def apply(
@@ -59,7 +64,7 @@ def apply(
     if expected is not None and found != expected:
         raise RevisionConflictError(f"The facts of {attribution.entity_id!r} changed meanwhile; read them again.")
     if not changes:
-        return EntityState(entity["revision"], entity["generation"]), ()
+        return _state(entity), ()
     revision, moment = entity["revision"] + 1, to_micros(now)
     named = {one.fact.id for one in changes.add} | {one.fact_id for one in changes.retire}
     named |= {fact_id for fact_id, _ in changes.mentions}
@@ -82,10 +87,23 @@ def apply(
             one["said_by"] = list(dict.fromkeys([*one["said_by"], *([message_key] if message_key else [])]))
             counted = {"mentions": one["mentions"], "said_by": one["said_by"]}
             unit.set(FACT, fact_id, {**counted, "revision": revision})
-    space = changes.space.key if changes.space else entity["active_space"]
-    unit.put(ENTITY, {**entity, "revision": revision, "active_space": space})
+    _withdraw(unit, entity["_id"], [one.fact_id for one in changes.retire if one.status != "superseded"], revision)
+    space = entity["active_space"] or (changes.space.key if changes.space else None)
+    entity = {**entity, "revision": revision, "active_space": space}
+    unit.put(ENTITY, entity)
     facts = tuple(replace(one.fact, created_at=from_micros(moment), revision=revision) for one in added)
-    return EntityState(revision, entity["generation"]), facts
+    return _state(entity), facts
+
+
+def _withdraw(unit: Unit, entity: str, unsaid: Sequence[str], revision: int) -> None:
+    """Remove the vectors that the texts of episodes went into as part of a window."""
+    where: Document = {"entity_id": entity, "_id": {"$in": sorted(unsaid)}, "kind": "episode"}
+    for gone in list(unit.find(FACT, where, fields=("session_id", "position"))) if unsaid else ():
+        where = {"entity_id": entity, "kind": "episode", "session_id": gone["session_id"]}
+        where["position"] = {"$gt": gone["position"]}
+        for row in unit.find(FACT, where, fields=("vectors",)):
+            if any(gone["_id"] in one["window"] for one in row["vectors"].values()):
+                unit.set(FACT, row["_id"], {"vectors": {}, "revision": revision})
 
 
 def check_known(unit: Unit, attribution: Attribution, changes: FactChanges) -> None:
@@ -104,8 +122,7 @@ def _fact_row(
     values = fact_values(fact, codec)
     vectors = {}
     if space is not None and new.vectors is not None:
-        passages = [np.ascontiguousarray(vector, dtype="<f4").tobytes() for vector in new.vectors]
-        vectors[_space_key(space)] = {"passages": passages, "window": list(new.window)}
+        vectors[space_key(space)] = stored_vectors(new.vectors, new.window)
     return {
         "_id": values.pop("id"),
         **values,
@@ -134,8 +151,15 @@ def _fact_row(
     }
 
 
-def _space_key(space: Space) -> str:
+def space_key(space: Space) -> str:
+    """Under what name a fact's vectors in the space are stored."""
     return derived_key("space", space.key)
+
+
+def stored_vectors(vectors: NDArray[np.float32], window: Sequence[str]) -> Document:
+    """What is stored of a fact's vectors in one space."""
+    passages = [np.ascontiguousarray(vector, dtype="<f4").tobytes() for vector in vectors]
+    return {"passages": passages, "window": list(window)}
 
 
 def _tokens(terms: Sequence[str], codec: Codec, *, most: int) -> list[str]:
@@ -155,7 +179,7 @@ def changes_since(rows: Rows, attribution: Attribution, space: Space, revision: 
     }
     if revision <= 0:
         where["status"] = {"$in": ["active", "superseded"]}
-    passages = f"vectors.{_space_key(space)}.passages"
+    passages = f"vectors.{space_key(space)}.passages"
     fields = (
         "search_text", "kind", "status", "speaker", "session_id", "position", "said_at", "valid_from", "valid_to",
         "importance", "mentions", "triples", passages,
@@ -191,7 +215,7 @@ def _nodes(row: Document, codec: Codec) -> tuple[str, ...]:
 
 
 def _passages(row: Document, space: Space) -> list[bytes]:
-    found: list[bytes] = row.get("vectors", {}).get(_space_key(space), {}).get("passages", [])
+    found: list[bytes] = row.get("vectors", {}).get(space_key(space), {}).get("passages", [])
     return found
 
 
@@ -230,12 +254,12 @@ def select_facts(
     if process_id is not None:
         where["process_id"] = process_key(replace(attribution, process_id=process_id))
     newest = [("created_at", -1), ("position", -1), ("_id", -1)]
-    fields = (*_OF_A_FACT, "fingerprint")
+    fields = (*OF_A_FACT, "fingerprint")
     found = rows.find(FACT, where, sort=newest, limit=limit, skip=offset, fields=fields)
     return [(row["fingerprint"], to_fact({**row, "id": row["_id"]}, codec)) for row in found]
 
 
-_OF_A_FACT = (
+OF_A_FACT = (
     "content", "kind", "status", "speaker", "source", "said_at", "created_at", "valid_from", "valid_to", "retired_at",
     "expires_at", "superseded_by", "slot", "importance", "mentions", "tier", "message_id", "session", "position",
     "extractor", "revision",

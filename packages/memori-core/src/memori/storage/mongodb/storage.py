@@ -32,15 +32,17 @@ from ..base import (
     Delta,
     EntityState,
     FactChanges,
+    FactVectors,
     FoundItem,
     ItemWrite,
     Job,
     Storage,
     StorageOptions,
     Turn,
+    Unembedded,
 )
 from ..values import entity_key
-from . import conversations, facts, items, outbox, transcripts
+from . import conversations, facts, items, outbox, spaces, transcripts
 from .database import MongoDatabase
 from .rows import Rows, Unit
 
@@ -232,6 +234,29 @@ class MongoStorage(Storage):
     def erase(self, attribution: Attribution) -> dict[str, int]:
         """Delete everything about the entity."""
         return self._write(attribution, lambda unit: facts.erase(unit, attribution))
+
+    def entities(self, namespace: str, *, after: str | None = None, limit: int = 100) -> list[str]:
+        """A page of the namespace's entities."""
+        with self._read() as rows:
+            return spaces.entities(rows, namespace, after=after, limit=limit)
+
+    def unembedded(self, attribution: Attribution, space: Space, *, window: int, limit: int) -> list[Unembedded]:
+        """Facts without a vector in the space."""
+        with self._read() as rows:
+            return spaces.unembedded(rows, attribution, space, self._codec, window=window, limit=limit)
+
+    def count_unembedded(self, attribution: Attribution, space: Space) -> int:
+        """How many facts have no vector in the space."""
+        with self._read() as rows:
+            return spaces.count_unembedded(rows, attribution, space)
+
+    def add_vectors(self, attribution: Attribution, vectors: Sequence[FactVectors], space: Space) -> int:
+        """Store vectors of facts."""
+        return self._write(attribution, lambda unit: spaces.add_vectors(unit, attribution, vectors, space, self._codec))
+
+    def activate(self, attribution: Attribution, space: Space, *, drop_old: bool = False) -> int:
+        """Flip the entity's active space when nothing is missing in it."""
+        return self._write(attribution, lambda unit: spaces.activate(unit, attribution, space, drop_old=drop_old))
 
     def transcript(self, attribution: Attribution, *, archived: bool | None = False) -> Transcript:
         """Read a session's version and messages."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +39,17 @@ _NEWEST_FIRST = (t.fact.c.created_at.desc(), t.fact.c.position.desc(), t.fact.c.
 
 
 def state(connection: Connection, attribution: Attribution) -> EntityState:
-    """The entity's revision and generation."""
+    """The entity's revision, generation and active space."""
+    e, s = t.entity, t.space
     row = connection.execute(
-        select(t.entity.c.revision, t.entity.c.generation).where(t.entity.c.id == entity_key(attribution))
+        select(e.c.revision, e.c.generation, s.c.embedder, s.c.model, s.c.dimension)
+        .outerjoin(s, s.c.id == e.c.active_space)
+        .where(e.c.id == entity_key(attribution))
     ).first()
-    return EntityState(row.revision, row.generation) if row else EntityState()
+    if row is None:
+        return EntityState()
+    space = None if row.embedder is None else Space(row.embedder, row.model, row.dimension)
+    return EntityState(row.revision, row.generation, space)
 
 
 def apply(
@@ -57,9 +63,7 @@ def apply(
 ) -> tuple[Fact, ...]:
     """Change the entity's facts under its lock and return those added. Runs inside the caller's write transaction."""
     key = entity_key(attribution)
-    row = connection.execute(
-        select(t.entity.c.revision, t.entity.c.generation).where(t.entity.c.id == key).with_for_update(key_share=True)
-    ).first()
+    row = locked(connection, key)
     if row is None:
         raise RowVanishedError(f"{attribution.entity_id!r} was erased meanwhile; read its facts again.")
     # An entity that was not there yet (generation "") has just been made by this very call, or by a rival.
@@ -71,12 +75,29 @@ def apply(
     revision, moment = row.revision + 1, to_micros(now)
     values: dict[str, Any] = {"revision": revision}
     if changes.space is not None:
-        values["active_space"] = _ensure_space(connection, changes.space)
+        space = ensure_space(connection, changes.space)
+        values["active_space"] = row.active_space or space
     connection.execute(update(t.entity).where(t.entity.c.id == key).values(**values))
     added = _add(connection, attribution, changes, codec, revision=revision, moment=moment)
     _retire(connection, key, changes.retire, revision=revision, moment=moment)
     _count_mentions(connection, key, changes.mentions, revision=revision)
     return added
+
+
+class Locked(NamedTuple):
+    """What a change needs of the entity's row."""
+
+    revision: int
+    generation: str
+    active_space: str | None
+
+
+def locked(connection: Connection, entity: str) -> Locked | None:
+    """The entity's row, locked until the transaction ends; None when there is no such entity."""
+    e = t.entity.c
+    query = select(e.revision, e.generation, e.active_space).where(e.id == entity)
+    row = connection.execute(query.with_for_update(key_share=True)).first()
+    return None if row is None else Locked(*row)
 
 
 def _retire(
@@ -107,6 +128,25 @@ def _retire(
     ]
     connection.execute(statement, rows)
     fulltext.remove(connection, entity, [one.fact_id for one in retirements])
+    _withdraw(connection, entity, [one.fact_id for one in retirements if one.status != "superseded"], revision=revision)
+
+
+def _withdraw(connection: Connection, entity: str, unsaid: Sequence[str], *, revision: int) -> None:
+    """Delete the vectors that the texts of episodes went into as part of a window."""
+    f, e = t.fact, t.embedding
+    if not unsaid:
+        return
+    for start in range(0, len(unsaid), _BATCH):
+        ids = unsaid[start : start + _BATCH]
+        query = select(f.c.id).where(without_index(f.c.entity_id) == entity, f.c.id.in_(ids), f.c.kind == "episode")
+        for episode in connection.execute(query).scalars().all():
+            named = e.c.window_ids.contains(json.dumps(episode))
+            holders = connection.execute(select(e.c.fact_id).where(e.c.entity_id == entity, named).distinct())
+            touched = list(holders.scalars())
+            for at in range(0, len(touched), _BATCH):
+                some = touched[at : at + _BATCH]
+                connection.execute(e.delete().where(e.c.entity_id == entity, e.c.fact_id.in_(some)))
+                connection.execute(update(f).where(f.c.entity_id == entity, f.c.id.in_(some)).values(revision=revision))
 
 
 def _count_mentions(
@@ -150,7 +190,9 @@ def _add(
         )
     connection.execute(t.fact.insert(), rows)
     _mention(connection, key, [(new.fact.id, new.fact.message_key) for new in changes.add])
-    _embed(connection, key, changes)
+    if changes.space is not None:
+        embedded = [(new.fact.id, new.window, new.vectors) for new in changes.add if new.vectors is not None]
+        insert_vectors(connection, key, changes.space, embedded)
     graph.connect(connection, key, changes.add, codec)
     fulltext.add(connection, key, changes.add, codec)
     created = optional_time(moment)
@@ -166,29 +208,32 @@ def _mention(connection: Connection, entity: str, mentions: Sequence[tuple[str, 
     insert_missing(connection, t.mention, list(rows.values()))
 
 
-def _ensure_space(connection: Connection, space: Space) -> str:
+def ensure_space(connection: Connection, space: Space) -> str:
+    """The key of the space's row, which is made if it is missing."""
     key = derived_key("space", space.key)
     row = {"id": key, "embedder": space.embedder, "model": space.model, "dimension": space.dimension}
     insert_missing(connection, t.space, [row])
     return key
 
 
-def _embed(connection: Connection, entity: str, changes: FactChanges) -> None:
-    if changes.space is None:
-        return
-    space = derived_key("space", changes.space.key)
+def insert_vectors(
+    connection: Connection,
+    entity: str,
+    space: Space,
+    embedded: Sequence[tuple[str, tuple[str, ...], NDArray[np.float32]]],
+) -> None:
+    """Write the vectors of facts (id, ids of the window, passages) that have none in the space."""
     rows = [
         {
-            "fact_id": new.fact.id,
-            "space_id": space,
+            "fact_id": fact_id,
+            "space_id": derived_key("space", space.key),
             "passage": passage,
             "entity_id": entity,
             "vector": np.ascontiguousarray(vector, dtype="<f4").tobytes(),
-            "window_ids": json.dumps(new.window) if new.window else None,
+            "window_ids": json.dumps(window) if window else None,
         }
-        for new in changes.add
-        if new.vectors is not None
-        for passage, vector in enumerate(new.vectors)
+        for fact_id, window, vectors in embedded
+        for passage, vector in enumerate(vectors)
     ]
     if rows:
         connection.execute(t.embedding.insert(), rows)

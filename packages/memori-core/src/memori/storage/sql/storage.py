@@ -35,15 +35,17 @@ from ..base import (
     Delta,
     EntityState,
     FactChanges,
+    FactVectors,
     FoundItem,
     ItemWrite,
     Job,
     Storage,
     StorageOptions,
     Turn,
+    Unembedded,
 )
 from ..values import entity_key, to_micros
-from . import conversations, facts, fulltext, graph, items, migrations, outbox, transcripts
+from . import conversations, facts, fulltext, graph, items, migrations, outbox, spaces, transcripts
 from .engine import Database
 from .sessions import ensure_entity
 
@@ -238,6 +240,29 @@ class SQLStorage(Storage):
     def erase(self, attribution: Attribution) -> dict[str, int]:
         """Delete everything about the entity."""
         return self._write(lambda connection: facts.erase(connection, attribution))
+
+    def entities(self, namespace: str, *, after: str | None = None, limit: int = 100) -> list[str]:
+        """A page of the namespace's entities."""
+        with self._read() as connection:
+            return spaces.entities(connection, namespace, after=after, limit=limit)
+
+    def unembedded(self, attribution: Attribution, space: Space, *, window: int, limit: int) -> list[Unembedded]:
+        """Facts without a vector in the space."""
+        with self._read() as connection:
+            return spaces.unembedded(connection, attribution, space, self._codec, window=window, limit=limit)
+
+    def count_unembedded(self, attribution: Attribution, space: Space) -> int:
+        """How many facts have no vector in the space."""
+        with self._read() as connection:
+            return spaces.count_unembedded(connection, attribution, space)
+
+    def add_vectors(self, attribution: Attribution, vectors: Sequence[FactVectors], space: Space) -> int:
+        """Store vectors of facts."""
+        return self._write(lambda connection: spaces.add_vectors(connection, attribution, vectors, space, self._codec))
+
+    def activate(self, attribution: Attribution, space: Space, *, drop_old: bool = False) -> int:
+        """Flip the entity's active space when nothing is missing in it."""
+        return self._write(lambda connection: spaces.activate(connection, attribution, space, drop_old=drop_old))
 
     def transcript(self, attribution: Attribution, *, archived: bool | None = False) -> Transcript:
         """Read a session's version and messages."""

@@ -1,0 +1,74 @@
+"""Embed what is stored anew, while others go on recording and recalling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ..embedding.base import Embedder
+from ..errors import IdentityError, StorageError
+from ..model import Attribution, Reindexed
+from ..storage.base import EntityState, Storage, Unembedded
+from .embedding import embed_missing
+
+_PAGE = 500
+_PATIENCE = 10
+
+
+def reindex(
+    storage: Storage,
+    embedder: Embedder,
+    namespace: str,
+    *,
+    entity_id: str | None,
+    drop_old: bool,
+    batch: int,
+    progress: Callable[[int, int], None],
+) -> Reindexed:
+    """Give every fact a vector in the embedder's space, and make that the active space of each entity.
+
+    Entity by entity, and each batch commits by itself: what is done stays done, wherever this is interrupted. What
+    others record meanwhile is embedded too before an entity goes over. Raises `IdentityError` for an unknown entity.
+    """
+    space, done = embedder.space, 0
+    owners = list(_all(storage, namespace)) if entity_id is None else [_known(storage, namespace, entity_id)]
+    total = sum(storage.count_unembedded(who, space) for who in owners)
+    progress(done, total)
+    for who in owners:
+        while True:
+            for size in _sweep(storage, embedder, who, batch):
+                done += size
+                progress(done, max(done, total))
+            finished = storage.state(who).space == space and not drop_old
+            if finished or not storage.activate(who, space, drop_old=drop_old):
+                break
+    return Reindexed(space.key, len(owners), done)
+
+
+def _sweep(storage: Storage, embedder: Embedder, who: Attribution, batch: int) -> Iterator[int]:
+    """Embed until nothing is missing; yield how many facts each batch had."""
+    last: tuple[Unembedded, ...] = ()
+    repeated = 0
+    while page := embed_missing(storage, embedder, who, limit=batch):
+        # A rival who forgets what was said before can undo a batch, but not again and again.
+        repeated = repeated + 1 if page == last else 0
+        if repeated == _PATIENCE:
+            raise StorageError(f"{storage.display} does not keep the vectors of fact {page[0].fact.id!r}.")
+        last = page
+        yield len(page)
+
+
+def _all(storage: Storage, namespace: str) -> Iterator[Attribution]:
+    after: str | None = None
+    while page := storage.entities(namespace, after=after, limit=_PAGE):
+        yield from (Attribution(entity, namespace=namespace) for entity in page)
+        after = page[-1]
+
+
+def _known(storage: Storage, namespace: str, entity_id: str) -> Attribution:
+    who = Attribution(entity_id, namespace=namespace)
+    if storage.state(who) == EntityState():
+        raise IdentityError(
+            f"Nothing is stored about an entity {entity_id!r} in {storage.display}, namespace {namespace!r}. "
+            "Ids are exact, case included."
+        )
+    return who
