@@ -3,9 +3,14 @@
 Another provider is another `Wire`, passed to `serve(wires=...)` next to ours.
 """
 
-from memori.cli.loopback import WIRES, Answer, Call, LoopbackServer, Script, Wire, chat_completions
+from memori.cli.loopback import WIRES as BUILTIN
+from memori.cli.loopback import Answer, Call, LoopbackServer, Script, Wire, chat_completions
 
-from .clients import async_openai, openai
+from .clients import anthropic, async_anthropic, async_openai, openai
+from .messages import messages
+from .responses import responses
+
+WIRES = {**BUILTIN, "/responses": responses, "/messages": messages}
 
 __all__ = [
     "WIRES",
@@ -14,6 +19,8 @@ __all__ = [
     "LoopbackServer",
     "Script",
     "Wire",
+    "anthropic",
+    "async_anthropic",
     "async_openai",
     "chat_completions",
     "openai",

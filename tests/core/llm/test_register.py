@@ -61,6 +61,7 @@ def test_threads_that_register_one_client_at_once_wrap_it_once(client, memory):
 
 
 def test_unregistering_leaves_the_client_as_it_was(client, memory):
+    assert client.responses  # the SDK makes its parts when they are first asked for
     attributes = dict(vars(client.chat.completions)), set(vars(client))
     llm = memory.registry()
     llm.register(client, attribution=ADA)

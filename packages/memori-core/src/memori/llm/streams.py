@@ -95,16 +95,51 @@ class Listener:
             return None
 
 
-class _Captured(wrapt.ObjectProxy):  # type: ignore[type-arg]
-    """A stream that is listened to. Everything not named here is the stream's own."""
+class Captured(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """Something that delivers an answer and is listened to. Everything not named here is its own."""
 
     def __init__(self, stream: Any, listener: Listener) -> None:
         super().__init__(stream)
         self._self_listener = listener
-        weakref.finalize(self, listener.abandoned).atexit = False
+        self._self_abandoned = weakref.finalize(self, listener.abandoned)
+        self._self_abandoned.atexit = False
 
 
-class CapturedStream(_Captured):
+class _CapturedConnection(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """The HTTP response of a stream: helpers of the SDKs close it, and not the stream."""
+
+    def __init__(self, response: Any, listener: Listener) -> None:
+        super().__init__(response)
+        self._self_listener = listener
+
+    def close(self) -> Any:
+        """Close the connection and record what was received."""
+        try:
+            return self.__wrapped__.close()
+        finally:
+            self._self_listener.recorder.wait(self._self_listener.end())
+
+    async def aclose(self) -> Any:
+        """Close the connection and record what was received."""
+        try:
+            return await self.__wrapped__.aclose()
+        finally:
+            await self._self_listener.recorder.await_(self._self_listener.end())
+
+
+class _CapturedStream(Captured):
+    @property
+    def response(self) -> Any:
+        """The HTTP response, where the SDK shows one."""
+        return _CapturedConnection(self.__wrapped__.response, self._self_listener)
+
+
+def captured(stream: Any, listener: Listener) -> CapturedStream | AsyncCapturedStream:
+    """Listen to a stream of either kind."""
+    return AsyncCapturedStream(stream, listener) if hasattr(stream, "__anext__") else CapturedStream(stream, listener)
+
+
+class CapturedStream(_CapturedStream):
     """A synchronous stream."""
 
     def __iter__(self) -> Iterator[Any]:
@@ -148,7 +183,7 @@ class CapturedStream(_Captured):
         self._self_listener.recorder.wait(self._self_listener.end(whole=whole))
 
 
-class AsyncCapturedStream(_Captured):
+class AsyncCapturedStream(_CapturedStream):
     """A stream that is awaited."""
 
     def __aiter__(self) -> AsyncIterator[Any]:

@@ -1,0 +1,45 @@
+"""Remember what belongs to a conversation that a provider keeps: its session, and the block of its turn."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from ..model import Attribution
+from ..process import on_fork
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """Where a kept conversation is stored, and what its last turn was given."""
+
+    session_id: str
+    block: str
+
+
+class Threads:
+    """Kept conversations by who speaks and the provider's id: at most `size`, the newest."""
+
+    def __init__(self, *, size: int = 4096) -> None:
+        self._size = size
+        self._known: OrderedDict[tuple[Attribution, str], Thread] = OrderedDict()
+        self._lock = threading.Lock()
+        on_fork(self._after_fork)
+
+    def get(self, attribution: Attribution, name: str) -> Thread | None:
+        """The conversation of that id, if it is this speaker's and was heard of in this process."""
+        with self._lock:
+            return self._known.get((attribution.with_session(None), name))
+
+    def put(self, attribution: Attribution, name: str, thread: Thread) -> None:
+        """Keep what belongs to the conversation."""
+        with self._lock:
+            key = attribution.with_session(None), name
+            self._known[key] = thread
+            self._known.move_to_end(key)
+            while len(self._known) > self._size:
+                self._known.popitem(last=False)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
