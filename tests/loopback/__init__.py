@@ -10,7 +10,7 @@ from .clients import anthropic, async_anthropic, async_openai, openai
 from .messages import messages
 from .responses import responses
 
-WIRES = {**BUILTIN, "/responses": responses, "/messages": messages}
+WIRES = {**BUILTIN, "/responses": responses, "/messages": messages, ":rawPredict": messages, "/invoke": messages}
 
 __all__ = [
     "WIRES",

@@ -27,7 +27,7 @@ def _message(call: Call, **more: Any) -> JSON:
         "id": f"msg_{next(_numbers)}",
         "type": "message",
         "role": "assistant",
-        "model": call.body["model"],
+        "model": call.body.get("model", "m"),
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
