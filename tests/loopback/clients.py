@@ -2,10 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import anthropic as anthropic_sdk
+import httpx
 import openai as openai_sdk
 from anthropic import Anthropic, AsyncAnthropic
+from google.genai import Client
+from google.genai.types import HttpOptions
 from memori.cli.loopback import LoopbackServer
 from openai import AsyncOpenAI, OpenAI
 
@@ -38,3 +42,24 @@ async def async_anthropic(server: LoopbackServer) -> AsyncIterator[AsyncAnthropi
     url = server.url.removesuffix("/v1")
     async with AsyncAnthropic(base_url=url, api_key="none", max_retries=0, http_client=http) as client:
         yield client
+
+
+def _google(server: LoopbackServer, **more: Any) -> Client:
+    options = HttpOptions(base_url=server.url.removesuffix("/v1"), client_args={"verify": False}, **more)
+    return Client(api_key="none", vertexai=False, http_options=options)
+
+
+@contextmanager
+def google(server: LoopbackServer) -> Iterator[Client]:
+    client = _google(server)
+    yield client
+    client.close()
+
+
+@asynccontextmanager
+async def async_google(server: LoopbackServer) -> AsyncIterator[Client]:
+    # Its other transport subclasses what aiohttp warns not to.
+    async with httpx.AsyncClient(verify=False) as http:
+        client = _google(server, httpx_async_client=http)
+        yield client
+        client.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tests.loopback import LoopbackServer, anthropic, async_anthropic, async_openai, openai
+from tests.loopback import LoopbackServer, anthropic, async_anthropic, async_google, async_openai, google, openai
 
 QUESTION = "What do I like?"
 TOOL = {"name": "look", "description": "Look.", "parameters": {"type": "object", "properties": {}}}
@@ -50,11 +50,11 @@ class Way:
 
 
 def plain(found: Any) -> Any:
-    """What can be compared, without the ids that the server counts up."""
+    """What can be compared, without the time and the ids that the server counts up."""
     if isinstance(found, BaseModel):
         return plain(found.model_dump(mode="python", warnings=False))
     if isinstance(found, dict):
-        return {key: "" if key in ("id", "item_id") else plain(value) for key, value in found.items()}
+        return {key: "" if key in ("id", "item_id", "date") else plain(value) for key, value in found.items()}
     if isinstance(found, list | tuple):
         return [plain(value) for value in found]
     return found
@@ -189,7 +189,39 @@ _STATELESS = ("responses", KEPT, {"text_format": Liked}, "get_final_response")
 _MESSAGES = ("messages", MESSAGES, {"output_format": Liked}, "get_final_message")
 _BETA = ("beta.messages", MESSAGES, {"output_format": Liked}, "get_final_message")
 
+CONTENTS = {"model": "m", "contents": QUESTION}
+
+
+def _chat_stream(client: Any) -> Any:
+    chat = client.chats.create(model="m")
+    return list(chat.send_message_stream(QUESTION)), chat.get_history()
+
+
+async def _contents_stream(client: Any) -> Any:
+    return await _aread(await client.aio.models.generate_content_stream(**CONTENTS))
+
+
+async def _achat_stream(client: Any) -> Any:
+    chat = client.aio.chats.create(model="m")
+    return [chunk async for chunk in await chat.send_message_stream(QUESTION)], chat.get_history()
+
+
+_GOOGLE = {
+    "contents": lambda client: client.models.generate_content(**CONTENTS),
+    "contents stream": lambda client: _read(client.models.generate_content_stream(**CONTENTS)),
+    "contents chat": lambda client: client.chats.create(model="m").send_message(QUESTION),
+    "contents chat stream": _chat_stream,
+}
+_AGOOGLE = {
+    "contents": lambda client: client.aio.models.generate_content(**CONTENTS),
+    "contents stream": _contents_stream,
+    "contents chat": lambda client: client.aio.chats.create(model="m").send_message(QUESTION),
+    "contents chat stream": _achat_stream,
+}
+
 WAYS = [
+    *_sync_ways("google", google, _GOOGLE),
+    *_async_ways("google", async_google, _AGOOGLE),
     *_sync_ways("chat", openai, _asks(*_CHAT)),
     *_async_ways("chat", async_openai, _aasks(*_CHAT)),
     *_sync_ways("responses", openai, _asks(*_RESPONSES)),

@@ -97,6 +97,12 @@ def memori_llm_adapters() -> Iterable[Provider]:
             matches=("anthropic.",),
         ),
         Provider(
+            "google",
+            "memori.llm.adapters.google:GoogleAdapter",
+            install="pip install 'memori-core[google]'",
+            matches=("google.genai.",),
+        ),
+        Provider(
             "openai",
             "memori.llm.adapters.openai:OpenAIAdapter",
             install="pip install 'memori-core[openai]'",

@@ -145,7 +145,7 @@ def _handler(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             wire, answer = server.answer(call)
             if answer.status >= 400:
                 self._send(answer.status, {"error": {"message": answer.text, "type": "scripted", "code": None}})
-            elif call.body.get("stream"):
+            elif call.body.get("stream") or call.path.rpartition(":")[2].startswith("stream"):
                 self._stream(wire, call, answer)
             else:
                 if answer.hold is not None:

@@ -121,7 +121,8 @@ class LLMRegistry(Generic[ParentT]):
         for provider in self._adapters.values():
             if any(module.startswith(provider.matches) for module in modules):
                 adapter = self._load(provider)()
-                methods = tuple(adapter.methods(client))
+                # Versions of an SDK differ in what they have.
+                methods = tuple(method for method in adapter.methods(client) if _has(client, method.path))
                 if methods:
                     return adapter, methods
         raise UnknownClientError(
@@ -158,7 +159,8 @@ class LLMRegistry(Generic[ParentT]):
     ) -> Any:
         copy = function(*args, **kwargs)
         with _patching:
-            self._wrap(copy, adapter, tuple(adapter.methods(copy)), layer.below())
+            methods = tuple(method for method in adapter.methods(copy) if _has(copy, method.path))
+            self._wrap(copy, adapter, methods, layer.below())
         return copy
 
     def _find(self, holder: Any, name: str) -> _Wrapper | None:
@@ -208,6 +210,13 @@ def _resolve(client: Any, path: str) -> tuple[Any, str]:
     """The object that holds the method, and the method's name there."""
     *way, name = path.split(".")
     return functools.reduce(getattr, way, client), name
+
+
+def _has(client: Any, path: str) -> bool:
+    try:
+        return callable(functools.reduce(getattr, path.split("."), client))
+    except AttributeError:
+        return False
 
 
 def _forget_views(client: Any, adapter: Adapter, methods: tuple[Method, ...]) -> None:

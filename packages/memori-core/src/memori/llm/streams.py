@@ -35,10 +35,12 @@ class Listener:
         self._listening = listening
         self._ended = threading.Lock()
         self._handed_over = threading.Event()
+        self._begun = False
         listening.add(self)
 
     def hear(self, chunk: Any) -> None:
         """Take a chunk that the application is about to receive."""
+        self._begun = True
         try:
             self._gatherer.add(chunk)
         except Exception as error:  # noqa: BLE001 - an odd chunk must not reach the application as an error
@@ -53,6 +55,13 @@ class Listener:
         finally:
             self._hand_over()
 
+    def fail(self) -> Future[None] | None:
+        """The same after an error. One that came first is that of a request which was only then made: it is dropped."""
+        if self._begun:
+            return self.end()
+        self.forget()
+        return None
+
     def end_here(self) -> None:
         """Store what was received in this thread, or wait until the thread that is at it has handed it over."""
         if not self._ended.acquire(blocking=False):
@@ -64,7 +73,7 @@ class Listener:
             self._hand_over()
 
     def forget(self) -> None:
-        """Let somebody else record it."""
+        """Leave it unrecorded."""
         self._ended.acquire(blocking=False)
         self._hand_over()
 
@@ -152,7 +161,7 @@ class CapturedStream(_CapturedStream):
             self._self_finish(whole=True)
             raise
         except Exception:
-            self._self_finish()
+            self._self_listener.recorder.wait(self._self_listener.fail())
             raise
         except BaseException:
             self._self_listener.end()
@@ -196,7 +205,7 @@ class AsyncCapturedStream(_CapturedStream):
             await self._self_finish(whole=True)
             raise
         except Exception:
-            await self._self_finish()
+            await self._self_listener.recorder.await_(self._self_listener.fail())
             raise
         except BaseException:
             self._self_listener.end()
