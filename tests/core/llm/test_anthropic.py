@@ -144,6 +144,20 @@ def test_a_resent_history_is_stored_once(tmp_path, client, server):
     assert stored == [f"{kind} {turn}" for turn in range(3) for kind in ("question", "answer")]
 
 
+def test_a_thread_that_the_provider_keeps_is_one_session_and_holds_nothing_of_ours(tmp_path, client, server):
+    with Memori(f"sqlite:///{tmp_path}/memory.db", embedder="hashing", extractor="none") as memori:
+        memori.llm.register(client).attribution("ada")
+        memori.remember("Ada's favourite colour is teal.")
+        more = {"model": "m", "max_tokens": 9, "messages": [user("My favourite colour?")]}
+        first = client.beta.messages.create(**more, thread={"type": "create"})
+        client.beta.messages.create(**more, thread={"type": "continue", "previous_message_id": first.id})
+
+        assert [call.messages for call in server.calls] == [[user("My favourite colour?")]] * 2
+        assert ["teal" in call.body["system"] for call in server.calls] == [True, True]
+        assert len(memori.messages()) == 4
+        assert len({one.session_id for one in memori.messages()}) == 1
+
+
 def test_usage_and_model_are_kept_with_the_answer(client, memory):
     memory.registry().register(client, attribution=ADA)
 
