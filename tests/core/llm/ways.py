@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from tests.loopback import LoopbackServer, anthropic, async_anthropic, async_google, async_openai, google, openai
 
 QUESTION = "What do I like?"
-TOOL = {"name": "look", "description": "Look.", "parameters": {"type": "object", "properties": {}}}
 CHAT = {"model": "m", "messages": [{"role": "user", "content": QUESTION}]}
 INPUT = {"model": "m", "input": QUESTION}
 KEPT = {**INPUT, "store": False}
@@ -25,7 +24,7 @@ class Liked(BaseModel):
 class Way:
     """`ask` takes a client and returns the answer, or a coroutine that does, where the client is asynchronous.
 
-    `path`: the resource of the client, and `arguments` what it is asked with. `says`: the answer to be scripted.
+    `says`: the answer to be scripted.
     """
 
     id: str
