@@ -11,7 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from memori.cli.loopback import LoopbackServer
+
+from tests.loopback import WIRES, LoopbackServer
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -51,8 +52,14 @@ def test_the_examples_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None
     script.write_text(
         "\n".join(f"{example.code}\nprint({END.format(n)!r}, flush=True)" for n, example in enumerate(found)), "utf-8"
     )
-    with LoopbackServer() as model:
-        environment = {**os.environ, "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "unused"}
+    with LoopbackServer(wires=WIRES) as model:
+        environment = {
+            **os.environ,
+            "OPENAI_BASE_URL": model.url,
+            "OPENAI_API_KEY": "unused",
+            "ANTHROPIC_BASE_URL": model.url.removesuffix("/v1"),
+            "ANTHROPIC_API_KEY": "unused",
+        }
         done = subprocess.run(
             [sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
         )

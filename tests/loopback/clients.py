@@ -1,19 +1,65 @@
-"""SDK clients that talk to the loopback server."""
+"""SDK clients that talk to the loopback server. It needs no certificates, which take long to load."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
+import anthropic as anthropic_sdk
+import httpx
+import openai as openai_sdk
+from anthropic import Anthropic, AsyncAnthropic
+from google.genai import Client
+from google.genai.types import HttpOptions
 from memori.cli.loopback import LoopbackServer
 from openai import AsyncOpenAI, OpenAI
 
 
 @contextmanager
 def openai(server: LoopbackServer) -> Iterator[OpenAI]:
-    with OpenAI(base_url=server.url, api_key="none", max_retries=0) as client:
+    http = openai_sdk.DefaultHttpxClient(verify=False)
+    with OpenAI(base_url=server.url, api_key="none", max_retries=0, http_client=http) as client:
         yield client
 
 
 @asynccontextmanager
 async def async_openai(server: LoopbackServer) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(base_url=server.url, api_key="none", max_retries=0) as client:
+    http = openai_sdk.DefaultAsyncHttpxClient(verify=False)
+    async with AsyncOpenAI(base_url=server.url, api_key="none", max_retries=0, http_client=http) as client:
         yield client
+
+
+@contextmanager
+def anthropic(server: LoopbackServer) -> Iterator[Anthropic]:
+    http = anthropic_sdk.DefaultHttpxClient(verify=False)
+    url = server.url.removesuffix("/v1")
+    with Anthropic(base_url=url, api_key="none", max_retries=0, http_client=http) as client:
+        yield client
+
+
+@asynccontextmanager
+async def async_anthropic(server: LoopbackServer) -> AsyncIterator[AsyncAnthropic]:
+    http = anthropic_sdk.DefaultAsyncHttpxClient(verify=False)
+    url = server.url.removesuffix("/v1")
+    async with AsyncAnthropic(base_url=url, api_key="none", max_retries=0, http_client=http) as client:
+        yield client
+
+
+def _google(server: LoopbackServer, **more: Any) -> Client:
+    options = HttpOptions(base_url=server.url.removesuffix("/v1"), client_args={"verify": False}, **more)
+    return Client(api_key="none", vertexai=False, http_options=options)
+
+
+@contextmanager
+def google(server: LoopbackServer) -> Iterator[Client]:
+    client = _google(server)
+    yield client
+    client.close()
+
+
+@asynccontextmanager
+async def async_google(server: LoopbackServer) -> AsyncIterator[Client]:
+    # Its other transport subclasses what aiohttp warns not to.
+    async with httpx.AsyncClient(verify=False) as http:
+        client = _google(server, httpx_async_client=http)
+        yield client
+        client.close()

@@ -3,23 +3,26 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from memori.attribution import CurrentAttribution
+from memori.builtin import memori_llm_adapters
 from memori.hookspecs import Provider
-from memori.llm.adapters.openai import OpenAIAdapter
+from memori.llm.base import Adapter
 from memori.llm.register import LLMRegistry
 from memori.model import Attribution, Context, Message, Receipt
 from memori.process import BoundedExecutor
 
 ADA = Attribution("ada")
 BOB = Attribution("bob")
-OPENAI = Provider(
-    "openai",
-    "memori.llm.adapters.openai:OpenAIAdapter",
-    install="pip install 'memori-core[openai]'",
-    matches=("openai.",),
-)
+ADAPTERS = {provider.name: provider for provider in memori_llm_adapters()}
+
+
+def load(provider: Provider) -> type[Adapter]:
+    module, _, name = provider.target.partition(":")
+    found: type[Adapter] = getattr(import_module(module), name)
+    return found
 
 
 def block(text: str) -> str:
@@ -67,4 +70,4 @@ class WatchedMemory:
         return Receipt("session", None, len(messages), 0, None)
 
     def registry(self, **options: Any) -> LLMRegistry["WatchedMemory"]:
-        return LLMRegistry(self, {"openai": OPENAI}, lambda provider: OpenAIAdapter, self, **options)
+        return LLMRegistry(self, ADAPTERS, load, self, **options)

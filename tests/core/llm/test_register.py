@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from unittest.mock import MagicMock
 
 import pytest
 import wrapt
@@ -61,6 +62,7 @@ def test_threads_that_register_one_client_at_once_wrap_it_once(client, memory):
 
 
 def test_unregistering_leaves_the_client_as_it_was(client, memory):
+    assert client.responses  # the SDK makes its parts when they are first asked for
     attributes = dict(vars(client.chat.completions)), set(vars(client))
     llm = memory.registry()
     llm.register(client, attribution=ADA)
@@ -197,6 +199,28 @@ def test_a_closed_memory_lets_calls_through(client, memory):
 def test_an_unknown_client_is_told_which_are_known_and_how_to_get_them(memory):
     with pytest.raises(UnknownClientError, match=r"builtins\.dict.*openai.*pip install 'memori-core\[openai\]'"):
         memory.registry().register({})
+
+
+@pytest.mark.parametrize("name", ["anthropic", "google", "openai"])
+def test_an_unknown_client_is_told_what_brings_each_known_one(memory, name):
+    with pytest.raises(UnknownClientError, match=rf"{name} for .*pip install 'memori-core\[{name}\]'"):
+        memory.registry().register(object())
+
+
+def test_a_mocked_client_is_not_a_client(memory):
+    with pytest.raises(UnknownClientError, match="MagicMock"):
+        memory.registry().register(MagicMock(spec=OpenAI))
+
+
+def test_a_client_of_a_version_without_a_method_is_registered_for_the_rest(server, memory):
+    class Older(OpenAI):
+        responses = None
+
+    with Older(base_url=server.url, api_key="none") as client:
+        memory.registry().register(client, attribution=ADA)
+        say(client)
+
+    assert len(memory.turns) == 1
 
 
 def test_a_part_of_a_known_client_is_not_a_client(client, memory):

@@ -91,9 +91,21 @@ def memori_llm_adapters() -> Iterable[Provider]:
     """LLM clients that can be registered."""
     return [
         Provider(
+            "anthropic",
+            "memori.llm.adapters.anthropic:AnthropicAdapter",
+            install="pip install 'memori-core[anthropic]'",
+            matches=("anthropic.",),
+        ),
+        Provider(
+            "google",
+            "memori.llm.adapters.google:GoogleAdapter",
+            install="pip install 'memori-core[google]'",
+            matches=("google.genai.",),
+        ),
+        Provider(
             "openai",
             "memori.llm.adapters.openai:OpenAIAdapter",
             install="pip install 'memori-core[openai]'",
             matches=("openai.",),
-        )
+        ),
     ]

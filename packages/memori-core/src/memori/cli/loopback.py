@@ -53,10 +53,14 @@ Script = Callable[[Call], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """How a provider spells answers: a whole body, or the data of server-sent events, one for each piece."""
+    """How a provider spells answers: a whole body, or the data of server-sent events, one for each piece.
+
+    `named`: each event goes by the type that its data has.
+    """
 
     body: Callable[[Call, Answer], JSON]
     events: Callable[[Call, Answer], Iterator[str]]
+    named: bool = False
 
 
 class LoopbackServer:
@@ -111,7 +115,8 @@ class LoopbackServer:
 
     def answer(self, call: Call) -> tuple[Wire, Answer]:
         """Note a request and choose what to say to it."""
-        wire = next((wire for end, wire in self._wires.items() if call.path.endswith(end)), None)
+        path = call.path.partition("?")[0]
+        wire = next((wire for end, wire in self._wires.items() if path.endswith(end)), None)
         if wire is None:
             return chat_completions, Answer(f"no such path: {call.path}", status=404)
         self.calls.append(call)
@@ -140,8 +145,8 @@ def _handler(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             wire, answer = server.answer(call)
             if answer.status >= 400:
                 self._send(answer.status, {"error": {"message": answer.text, "type": "scripted", "code": None}})
-            elif call.body.get("stream"):
-                self._stream(wire.events(call, answer), answer)
+            elif call.body.get("stream") or call.path.rpartition(":")[2].startswith("stream"):
+                self._stream(wire, call, answer)
             else:
                 if answer.hold is not None:
                     answer.hold.wait()
@@ -155,18 +160,19 @@ def _handler(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        def _stream(self, events: Iterator[str], answer: Answer) -> None:
+        def _stream(self, wire: Wire, call: Call, answer: Answer) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            for number, event in enumerate(events):
+            for number, event in enumerate(wire.events(call, answer)):
                 if answer.cut == number:
                     self.close_connection = True
                     return
                 if answer.hold is not None and number == answer.hold_at:
                     answer.hold.wait()
-                data = f"data: {event}\n\n".encode()
+                name = f"event: {json.loads(event)['type']}\n" if wire.named else ""
+                data = f"{name}data: {event}\n\n".encode()
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
             self.wfile.write(b"0\r\n\r\n")
 
@@ -213,19 +219,19 @@ def _openai_events(call: Call, answer: Answer) -> Iterator[str]:
         return json.dumps(_completion(call, "chat.completion.chunk", {"delta": delta, "finish_reason": reason}))
 
     yield event({"role": "assistant", "content": ""})
-    for piece in _pieces(answer.text):
+    for piece in pieces(answer.text):
         yield event({"content": piece})
     for index, made in enumerate(_openai_calls(answer)):
         function = made["function"]
         head = {"name": function["name"], "arguments": ""}
         yield event({"tool_calls": [{**made, "index": index, "function": head}]})
-        for piece in _pieces(function["arguments"]):
+        for piece in pieces(function["arguments"]):
             yield event({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
     yield event({}, _reason(answer))
     yield "[DONE]"
 
 
-def _pieces(text: str) -> list[str]:
+def pieces(text: str) -> list[str]:
     """The words of a text, each with the space before it."""
     words = text.split(" ")
     return [words[0], *(f" {word}" for word in words[1:])] if text else []

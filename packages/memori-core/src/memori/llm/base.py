@@ -14,6 +14,9 @@ from ..process import BoundedExecutor
 Inject = Literal["user", "system"]
 """Where the context block goes: into the last human message, or into a system message of its own."""
 
+Raw = Literal["", "read", "streamed"]
+"""Whether the caller asked for the HTTP response: not at all, with its body read, or with a body still to be read."""
+
 
 class Memory(Protocol):
     """What capture asks of a Memori object."""
@@ -42,13 +45,17 @@ class Request:
 
     `messages`: the whole conversation, system messages included, with `spoken` texts. `human`: the index of the last
     message a human wrote, or None. `query`: what that message says, without markers for its images and files.
-    `stream`: the answer comes in pieces.
+    `stream`: the answer comes in pieces. `raw`: what the caller gets is the HTTP response around it. `stateful`: the
+    provider keeps the conversation under the id of its answer. `thread`: the id of the kept one this request goes on.
     """
 
     messages: tuple[Message, ...]
     human: int | None
     query: str
     stream: bool = False
+    raw: Raw = ""
+    stateful: bool = False
+    thread: str | None = None
 
     @property
     def said(self) -> tuple[Message, ...]:
@@ -98,12 +105,16 @@ class Dialect(ABC):
 
         "user": in the last human message, after everything a prompt cache may hold and never between a tool call and
         its result; a string becomes `joined(block, content)`, a list gets one text part more at its end. "system":
-        as a message after the leading system ones.
+        as a message after the leading system ones, or at the end of the instructions. A provider that keeps the
+        conversation (`Request.thread`) gets it in the instructions in any case: they are not kept.
         """
 
     @abstractmethod
     def answer(self, response: Any) -> Message | None:
-        """Read the answer of a call that does not stream, or None when there is none."""
+        """Read the answer of a call that does not stream, or None when there is none.
+
+        Its payload is `provenance(...)`.
+        """
 
     @abstractmethod
     def gather(self) -> Gatherer:
@@ -112,11 +123,16 @@ class Dialect(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method of a client: its dotted path ("chat.completions.create"), how it speaks, and whether it is awaited."""
+    """A method of a client: its dotted path ("chat.completions.create"), how it speaks, and whether it is awaited.
+
+    `helper`: what it returns at once is a context manager whose `__enter__` makes the request and returns an object
+    that reads the stream from its attribute `_raw_stream`.
+    """
 
     path: str
     dialect: Dialect
     asynchronous: bool = False
+    helper: bool = False
 
 
 class Adapter(ABC):
@@ -125,12 +141,25 @@ class Adapter(ABC):
     copies: tuple[str, ...] = ()
     """Names of client methods that return another client of the same kind, which is then registered too."""
 
+    views: tuple[str, ...] = ()
+    """Names of cached attributes of a client, or of what is on the way to a method, that hold on to the method."""
+
     @abstractmethod
     def methods(self, client: Any) -> Sequence[Method]:
         """Return the methods to wrap on this client, or () when it is not a client of this provider."""
 
 
 _BLOCK = re.compile(r"<memori_context\b[^>]*>.*?</memori_context>(?:\n\n)?", re.DOTALL)
+
+
+def provenance(*, id: str | None, model: str | None, usage: Any) -> dict[str, Any]:  # noqa: A002 - the field's name
+    """Return the payload of an answer: the provider's id of it, the model that gave it, and the tokens it took.
+
+    `usage` is a mapping or a pydantic model, as the provider spells it; what is None is left out.
+    """
+    dumped = usage.model_dump(mode="json", exclude_none=True, warnings=False) if hasattr(usage, "model_dump") else usage
+    found = {"id": id, "model": model, "usage": dict(dumped) if dumped else None}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def joined(block: str, content: str) -> str:

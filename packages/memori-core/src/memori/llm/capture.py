@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..model import Attribution, Message
@@ -12,8 +13,10 @@ from ..suppression import suppressed
 from ..telemetry import failure
 from .base import Inject, Memory, Method
 from .inject import Recaller
+from .managers import AsyncCapturedManager, CapturedManager
+from .raw import Whole, captured_response
 from .record import Recorder, Turn
-from .streams import AsyncCapturedStream, CapturedStream, Listener
+from .streams import Listener, captured
 
 log = logging.getLogger("memori.llm")
 
@@ -71,28 +74,47 @@ class Layer:
         turn = self._turn(method, arguments)
         if turn is None:
             return function(**arguments)
-        run = self._run_async if method.asynchronous else self._run
+        if method.helper:
+            run = self._help_async if method.asynchronous else self._help
+        else:
+            run = self._run_async if method.asynchronous else self._run
         return run(method, function, arguments, turn)
 
     def _run(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
-        block = self.capture.recaller.block(turn.request, turn.attribution)
-        response = function(**self._with_context(method, arguments, block))
-        if turn.request.stream and hasattr(response, "__next__"):
-            return self._heard(CapturedStream, method, response, turn)
+        turn = replace(turn, block=self.capture.recaller.block(turn.request, turn.attribution))
+        response = function(**self._with_context(method, arguments, turn.block))
+        if _still_to_come(turn, response):
+            return self._heard(method, response, turn)
         recorder = self.capture.recorder
-        recorder.wait(recorder.start(turn, _answer(method, response)))
+        recorder.wait(recorder.start(turn, _answer(method, response, turn)))
         return response
 
     async def _run_async(
         self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn
     ) -> Any:
-        block = await self.capture.recaller.ablock(turn.request, turn.attribution)
-        response = await function(**self._with_context(method, arguments, block))
-        if turn.request.stream and hasattr(response, "__anext__"):
-            return self._heard(AsyncCapturedStream, method, response, turn)
+        turn = replace(turn, block=await self.capture.recaller.ablock(turn.request, turn.attribution))
+        response = await function(**self._with_context(method, arguments, turn.block))
+        if _still_to_come(turn, response):
+            return self._heard(method, response, turn)
         recorder = self.capture.recorder
-        await recorder.await_(recorder.start(turn, _answer(method, response)))
+        await recorder.await_(recorder.start(turn, await _awaited_answer(method, response, turn)))
         return response
+
+    def _help(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
+        turn = replace(turn, block=self.capture.recaller.block(turn.request, turn.attribution))
+        manager = function(**self._with_context(method, arguments, turn.block))
+        return CapturedManager(manager, lambda stream: self._heard(method, stream, turn))
+
+    def _help_async(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
+        async def answer() -> tuple[Any | None, Callable[[Any], Any]]:
+            """The manager of a request with memory in it, if there is any, and what listens to its stream."""
+            block = await self.capture.recaller.ablock(turn.request, turn.attribution)
+            answered = replace(turn, block=block)
+            manager = function(**self._with_context(method, arguments, block)) if block else None
+            return manager, lambda stream: self._heard(method, stream, answered)
+
+        # Made at once, so that wrong arguments are told where they are passed.
+        return AsyncCapturedManager(function(**arguments), answer)
 
     def _turn(self, method: Method, arguments: Mapping[str, Any]) -> Turn | None:
         """What is asked and by whom; None when that cannot be told and the call is to go through untouched."""
@@ -139,17 +161,37 @@ class Layer:
             failure(log, "adding memory to a registered client's call", error)
             return arguments
 
-    def _heard(self, kind: type[CapturedStream | AsyncCapturedStream], method: Method, stream: Any, turn: Turn) -> Any:
+    def _heard(self, method: Method, response: Any, turn: Turn) -> Any:
+        """What is still to be read, with an ear on it."""
         try:
-            gatherer = method.dialect.gather()
+            gatherer = method.dialect.gather() if turn.request.stream else Whole(method.dialect)
         except Exception as error:  # noqa: BLE001 - the application must get its stream
             failure(log, "reading a registered client's answer", error)
-            return stream
-        return kind(stream, Listener(gatherer, turn, self.capture.recorder, self.capture.listening))
+            return response
+        listener = Listener(gatherer, turn, self.capture.recorder, self.capture.listening)
+        return captured_response(response, listener) if turn.request.raw else captured(response, listener)
 
 
-def _answer(method: Method, response: Any) -> Message | None:
+def _still_to_come(turn: Turn, response: Any) -> bool:
+    """Whether the answer is not there yet."""
+    if turn.request.raw:
+        return turn.request.stream or turn.request.raw == "streamed"
+    return turn.request.stream and (hasattr(response, "__next__") or hasattr(response, "__anext__"))
+
+
+def _answer(method: Method, response: Any, turn: Turn) -> Message | None:
     try:
+        return method.dialect.answer(response.parse() if turn.request.raw else response)
+    except Exception as error:  # noqa: BLE001 - the question is worth storing without its answer
+        failure(log, "reading a registered client's answer", error)
+        return None
+
+
+async def _awaited_answer(method: Method, response: Any, turn: Turn) -> Message | None:
+    try:
+        if turn.request.raw:
+            parsed = response.parse()
+            response = await parsed if inspect.isawaitable(parsed) else parsed
         return method.dialect.answer(response)
     except Exception as error:  # noqa: BLE001 - the question is worth storing without its answer
         failure(log, "reading a registered client's answer", error)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..model import Attribution
@@ -18,6 +18,7 @@ from ..process import on_fork
 from ..suppression import suppress
 from ..telemetry import failure
 from .base import Memory, Request
+from .threads import Threads
 
 log = logging.getLogger("memori.llm")
 
@@ -63,6 +64,7 @@ class Recaller:
     memory: Memory
     cache: BlockCache
     budget: float = 2.0
+    threads: Threads = field(default_factory=Threads)
 
     def block(self, request: Request, attribution: Attribution) -> str:
         """The block for a request, or "" when there is nothing to add. Never raises an `Exception`."""
@@ -90,6 +92,10 @@ class Recaller:
 
     def _known(self, request: Request, attribution: Attribution) -> tuple[Key, str | None]:
         key = attribution, _turn(request)
+        if request.human is None and request.thread is not None:
+            # A tool step sends its results alone, and the instructions anew.
+            begun = self.threads.get(attribution, request.thread)
+            return key, begun.block if begun else ""
         if not self.memory.auto_ingest or not request.query.strip():
             return key, ""
         # Only a later step of a turn reuses its block: a question asked again may have another answer by now.

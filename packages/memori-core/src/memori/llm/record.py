@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..model import Attribution, Message
 from ..suppression import suppress
 from ..telemetry import failure
 from .base import Memory, Request
 from .inject import settled
+from .threads import Thread, Threads
 
 log = logging.getLogger("memori.llm")
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One call: what was asked, and whose memory it is about, fixed when the call was made."""
+    """One call: what was asked, whose memory it is about, fixed when the call was made, and the block it was given."""
 
     request: Request
     attribution: Attribution
+    block: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Recorder:
 
     memory: Memory
     budget: float = 2.0
+    threads: Threads = field(default_factory=Threads)
 
     def start(self, turn: Turn, answer: Message | None) -> Future[None] | None:
         """Begin to store the turn; None when the work was refused."""
@@ -52,9 +55,22 @@ class Recorder:
             return
         try:
             with suppress():
-                self.memory.record_turn(messages, attribution=turn.attribution, resent=len(said))
+                receipt = self.memory.record_turn(messages, attribution=self._whose(turn), resent=len(said))
         except Exception as error:  # noqa: BLE001 - the application already has its answer
             failure(log, "recording a registered client's call", error)
+
+            return
+        if turn.request.stateful:
+            thread = Thread(receipt.session_id, turn.block)
+            for name in (turn.request.thread, answer and (answer.payload or {}).get("id")):
+                if name:
+                    self.threads.put(turn.attribution, name, thread)
+
+    def _whose(self, turn: Turn) -> Attribution:
+        """In which session: the named one, or that of the state which the provider goes on from."""
+        who, name = turn.attribution, turn.request.thread
+        known = self.threads.get(who, name) if name and who.session_id is None else None
+        return who.with_session(known.session_id) if known else who
 
     def wait(self, storing: Future[None] | None) -> None:
         """Wait for a turn, so that the next call already knows of it."""

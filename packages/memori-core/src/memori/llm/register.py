@@ -19,6 +19,7 @@ from .capture import Capture, Layer, Speaker
 from .inject import BlockCache, Recaller
 from .record import Recorder
 from .streams import Listener
+from .threads import Threads
 
 ParentT = TypeVar("ParentT")
 
@@ -58,8 +59,12 @@ class LLMRegistry(Generic[ParentT]):
         self._adapters = dict(adapters)
         self._load = load
         self._parent = parent
+        threads = Threads()
         self._capture = Capture(
-            memory, Recaller(memory, BlockCache(), recall_budget), Recorder(memory, record_budget), inject
+            memory,
+            Recaller(memory, BlockCache(), recall_budget, threads),
+            Recorder(memory, record_budget, threads),
+            inject,
         )
         self._closed = False
         on_fork(self._after_fork)
@@ -94,6 +99,7 @@ class LLMRegistry(Generic[ParentT]):
                 if wrapper is not None:
                     wrapper._self_layer.remove()
                     _unwrap(holder, name, wrapper)
+            _forget_views(client, adapter, methods)
         return self._parent
 
     def close(self) -> None:
@@ -115,7 +121,8 @@ class LLMRegistry(Generic[ParentT]):
         for provider in self._adapters.values():
             if any(module.startswith(provider.matches) for module in modules):
                 adapter = self._load(provider)()
-                methods = tuple(adapter.methods(client))
+                # Versions of an SDK differ in what they have.
+                methods = tuple(method for method in adapter.methods(client) if _has(client, method.path))
                 if methods:
                     return adapter, methods
         raise UnknownClientError(
@@ -136,6 +143,7 @@ class LLMRegistry(Generic[ParentT]):
             self._wrap_one(client, method.path, layer, functools.partial(_call, layer, method))
         for path in adapter.copies:
             self._wrap_one(client, path, layer, functools.partial(self._copy, layer, adapter))
+        _forget_views(client, adapter, methods)
 
     def _wrap_one(self, client: Any, path: str, layer: Layer, around: Callable[..., Any]) -> None:
         holder, name = _resolve(client, path)
@@ -151,7 +159,8 @@ class LLMRegistry(Generic[ParentT]):
     ) -> Any:
         copy = function(*args, **kwargs)
         with _patching:
-            self._wrap(copy, adapter, tuple(adapter.methods(copy)), layer.below())
+            methods = tuple(method for method in adapter.methods(copy) if _has(copy, method.path))
+            self._wrap(copy, adapter, methods, layer.below())
         return copy
 
     def _find(self, holder: Any, name: str) -> _Wrapper | None:
@@ -201,6 +210,23 @@ def _resolve(client: Any, path: str) -> tuple[Any, str]:
     """The object that holds the method, and the method's name there."""
     *way, name = path.split(".")
     return functools.reduce(getattr, way, client), name
+
+
+def _has(client: Any, path: str) -> bool:
+    try:
+        return callable(functools.reduce(getattr, path.split("."), client))
+    except AttributeError:
+        return False
+
+
+def _forget_views(client: Any, adapter: Adapter, methods: tuple[Method, ...]) -> None:
+    """Let cached views of the client be made again, from the methods it has now."""
+    for path in {method.path for method in methods}:
+        way = path.split(".")[:-1]
+        for length in range(len(way) + 1):
+            holder = functools.reduce(getattr, way[:length], client)
+            for view in adapter.views:
+                getattr(holder, "__dict__", {}).pop(view, None)
 
 
 def _chain(function: Any) -> list[Any]:

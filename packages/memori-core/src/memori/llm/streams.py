@@ -35,10 +35,12 @@ class Listener:
         self._listening = listening
         self._ended = threading.Lock()
         self._handed_over = threading.Event()
+        self._begun = False
         listening.add(self)
 
     def hear(self, chunk: Any) -> None:
         """Take a chunk that the application is about to receive."""
+        self._begun = True
         try:
             self._gatherer.add(chunk)
         except Exception as error:  # noqa: BLE001 - an odd chunk must not reach the application as an error
@@ -53,6 +55,13 @@ class Listener:
         finally:
             self._hand_over()
 
+    def fail(self) -> Future[None] | None:
+        """The same after an error. One that came first is that of a request which was only then made: it is dropped."""
+        if self._begun:
+            return self.end()
+        self.forget()
+        return None
+
     def end_here(self) -> None:
         """Store what was received in this thread, or wait until the thread that is at it has handed it over."""
         if not self._ended.acquire(blocking=False):
@@ -64,7 +73,7 @@ class Listener:
             self._hand_over()
 
     def forget(self) -> None:
-        """Let somebody else record it."""
+        """Leave it unrecorded."""
         self._ended.acquire(blocking=False)
         self._hand_over()
 
@@ -95,16 +104,51 @@ class Listener:
             return None
 
 
-class _Captured(wrapt.ObjectProxy):  # type: ignore[type-arg]
-    """A stream that is listened to. Everything not named here is the stream's own."""
+class Captured(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """Something that delivers an answer and is listened to. Everything not named here is its own."""
 
     def __init__(self, stream: Any, listener: Listener) -> None:
         super().__init__(stream)
         self._self_listener = listener
-        weakref.finalize(self, listener.abandoned).atexit = False
+        self._self_abandoned = weakref.finalize(self, listener.abandoned)
+        self._self_abandoned.atexit = False
 
 
-class CapturedStream(_Captured):
+class _CapturedConnection(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """The HTTP response of a stream: helpers of the SDKs close it, and not the stream."""
+
+    def __init__(self, response: Any, listener: Listener) -> None:
+        super().__init__(response)
+        self._self_listener = listener
+
+    def close(self) -> Any:
+        """Close the connection and record what was received."""
+        try:
+            return self.__wrapped__.close()
+        finally:
+            self._self_listener.recorder.wait(self._self_listener.end())
+
+    async def aclose(self) -> Any:
+        """Close the connection and record what was received."""
+        try:
+            return await self.__wrapped__.aclose()
+        finally:
+            await self._self_listener.recorder.await_(self._self_listener.end())
+
+
+class _CapturedStream(Captured):
+    @property
+    def response(self) -> Any:
+        """The HTTP response, where the SDK shows one."""
+        return _CapturedConnection(self.__wrapped__.response, self._self_listener)
+
+
+def captured(stream: Any, listener: Listener) -> CapturedStream | AsyncCapturedStream:
+    """Listen to a stream of either kind."""
+    return AsyncCapturedStream(stream, listener) if hasattr(stream, "__anext__") else CapturedStream(stream, listener)
+
+
+class CapturedStream(_CapturedStream):
     """A synchronous stream."""
 
     def __iter__(self) -> Iterator[Any]:
@@ -117,7 +161,7 @@ class CapturedStream(_Captured):
             self._self_finish(whole=True)
             raise
         except Exception:
-            self._self_finish()
+            self._self_listener.recorder.wait(self._self_listener.fail())
             raise
         except BaseException:
             self._self_listener.end()
@@ -148,7 +192,7 @@ class CapturedStream(_Captured):
         self._self_listener.recorder.wait(self._self_listener.end(whole=whole))
 
 
-class AsyncCapturedStream(_Captured):
+class AsyncCapturedStream(_CapturedStream):
     """A stream that is awaited."""
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -161,7 +205,7 @@ class AsyncCapturedStream(_Captured):
             await self._self_finish(whole=True)
             raise
         except Exception:
-            await self._self_finish()
+            await self._self_listener.recorder.await_(self._self_listener.fail())
             raise
         except BaseException:
             self._self_listener.end()

@@ -1,14 +1,17 @@
-"""OpenAI's SDK: chat completions, synchronous and asynchronous, streamed and not."""
+"""OpenAI's SDK: its clients, and chat completions; `openai_responses` speaks its other API."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from openai import AsyncOpenAI, OpenAI
 
 from ...model import Message, Role, ToolCall
-from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, joined, spoken
+from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, joined, provenance, spoken
+from .openai_responses import Responses
+from .stainless import RAW_VIEWS, mapping, raw, repeatable
 
 _ROLES: dict[str, Role] = {
     "developer": "system",
@@ -18,7 +21,6 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-_RAW_RESPONSE = "x-stainless-raw-response"
 
 
 class OpenAIAdapter(Adapter):
@@ -26,12 +28,19 @@ class OpenAIAdapter(Adapter):
 
     copies = ("copy", "with_options")
 
+    views = RAW_VIEWS
+
     def methods(self, client: Any) -> Sequence[Method]:
-        """`chat.completions.create`, which `chat.completions.stream` calls too."""
-        if isinstance(client, OpenAI | AsyncOpenAI):
-            chat = ChatCompletions()
-            return [Method("chat.completions.create", chat, asynchronous=isinstance(client, AsyncOpenAI))]
-        return ()
+        """`create` and `parse` of both APIs; their `stream` calls `create`."""
+        if not isinstance(client, OpenAI | AsyncOpenAI):
+            return ()
+        apis = {"chat.completions": ChatCompletions(), "responses": Responses()}
+        awaited = isinstance(client, AsyncOpenAI)
+        return [
+            Method(f"{path}.{name}", dialect, asynchronous=awaited)
+            for path, dialect in apis.items()
+            for name in ("create", "parse")
+        ]
 
 
 class ChatCompletions(Dialect):
@@ -39,34 +48,30 @@ class ChatCompletions(Dialect):
 
     def materialise(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Make messages, contents and tool calls given as iterators lists."""
-        messages = arguments.get("messages")
-        if not isinstance(messages, list | tuple | Iterator):
-            return dict(arguments)
-        return {**arguments, "messages": [_repeatable(message) for message in messages]}
+        return repeatable(arguments, "messages")
 
     def read(self, arguments: Mapping[str, Any]) -> Request | None:
-        """Read the messages. A call for the raw response is left alone: its caller parses it."""
-        if any(header.lower() == _RAW_RESPONSE for header in arguments.get("extra_headers") or ()):
-            return None
-        native = [_mapping(message) for message in arguments["messages"]]
+        """Read the messages."""
+        native = [mapping(message) for message in arguments["messages"]]
         human = _last_human(native)
         return Request(
             messages=tuple(_message(message) for message in native),
             human=human,
             query="" if human is None else spoken(_texts(native[human].get("content"))),
             stream=arguments.get("stream") is True,
+            raw=raw(arguments),
         )
 
     def add_context(self, arguments: Mapping[str, Any], block: str, where: Inject) -> dict[str, Any]:
         """Put the block into a copy of the messages."""
         messages = list(arguments["messages"])
         if where == "system":
-            roles = [_mapping(message).get("role") for message in messages]
+            roles = [mapping(message).get("role") for message in messages]
             leading = next((i for i, role in enumerate(roles) if _ROLES.get(str(role)) != "system"), len(roles))
             role = roles[0] if leading else "system"
             messages.insert(leading, {"role": role, "content": block})
-        elif (human := _last_human([_mapping(message) for message in messages])) is not None:
-            message = _mapping(messages[human])
+        elif (human := _last_human([mapping(message) for message in messages])) is not None:
+            message = mapping(messages[human])
             content = message["content"]
             if isinstance(content, str):
                 messages[human] = {**message, "content": joined(block, content)}
@@ -78,7 +83,9 @@ class ChatCompletions(Dialect):
         """Read the first choice."""
         if not response.choices:
             return None
-        return _said(_mapping(response.choices[0].message))
+        said = _said(mapping(response.choices[0].message))
+        source = provenance(id=response.id, model=response.model, usage=response.usage)
+        return said and replace(said, payload=source)
 
     def gather(self) -> Gatherer:
         """Begin to read chunks."""
@@ -92,8 +99,10 @@ class _Chunks(Gatherer):
         self._calls: list[dict[str, Any]] = []
         self._function: dict[str, str] | None = None
         self._finished = False
+        self._source: dict[str, Any] = {}
 
     def add(self, chunk: Any) -> None:
+        self._source |= provenance(id=chunk.id, model=chunk.model, usage=chunk.usage)
         for choice in chunk.choices or ():
             if choice.index:
                 continue
@@ -123,7 +132,8 @@ class _Chunks(Gatherer):
         calls = [{"id": call["id"], "function": call} for call in self._calls]
         content = "".join(self._text) or None
         refusal = "".join(self._refusal)
-        return _said({"content": content, "refusal": refusal, "tool_calls": calls, "function_call": self._function})
+        said = _said({"content": content, "refusal": refusal, "tool_calls": calls, "function_call": self._function})
+        return said and replace(said, payload=self._source)
 
     def _add_call(self, piece: Any) -> None:
         """Add to the call of that index; some servers number none, and tell a new call by its id."""
@@ -136,22 +146,6 @@ class _Chunks(Gatherer):
         if piece.function is not None:
             call["name"] += piece.function.name or ""
             call["arguments"] += piece.function.arguments or ""
-
-
-def _repeatable(message: Any) -> Any:
-    """The message, or a copy of it where a part of it can be read only once."""
-    if not isinstance(message, Mapping):
-        return message
-    once = {key: list(value) for key, value in message.items() if isinstance(value, Iterator)}
-    return {**message, **once} if once else message
-
-
-def _mapping(message: Any) -> Mapping[str, Any]:
-    """A message as a mapping: it may be a TypedDict, a plain dict, or a pydantic model the SDK gave back."""
-    if isinstance(message, Mapping):
-        return message
-    dumped: dict[str, Any] = message.model_dump(mode="json", exclude_unset=True)
-    return dumped
 
 
 def _last_human(native: Sequence[Mapping[str, Any]]) -> int | None:
@@ -174,9 +168,9 @@ def _message(native: Mapping[str, Any]) -> Message:
 def _said(native: Mapping[str, Any]) -> Message | None:
     """Read an assistant's message, or None when it says nothing and calls nothing."""
     content = spoken(_texts(native.get("content"), marked=True)) or native.get("refusal") or ""
-    calls = [_call(_mapping(call)) for call in native.get("tool_calls") or ()]
+    calls = [_call(mapping(call)) for call in native.get("tool_calls") or ()]
     if function := native.get("function_call"):
-        called = _mapping(function)
+        called = mapping(function)
         calls.append(ToolCall(id=called["name"], name=called["name"], arguments=called["arguments"]))
     if not content and not calls:
         return None
@@ -185,9 +179,9 @@ def _said(native: Mapping[str, Any]) -> Message | None:
 
 def _call(native: Mapping[str, Any]) -> ToolCall:
     if custom := native.get("custom"):
-        called = _mapping(custom)
+        called = mapping(custom)
         return ToolCall(id=native.get("id") or "", name=called["name"], arguments=called.get("input") or "")
-    called = _mapping(native["function"])
+    called = mapping(native["function"])
     return ToolCall(id=native.get("id") or "", name=called["name"], arguments=called.get("arguments") or "")
 
 
@@ -198,7 +192,7 @@ def _texts(content: Any, *, marked: bool = False) -> list[str]:
     if isinstance(content, str):
         return [content]
     texts = []
-    for part in map(_mapping, content):
+    for part in map(mapping, content):
         kind = part["type"]
         if kind in ("text", "refusal"):
             texts.append(part[kind])
