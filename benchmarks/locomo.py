@@ -12,11 +12,11 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from memori import Attribution, Memori
-from memori.model import Context, Message, Recalled
+from memori import Attribution, Memori, RecallOptions, RecallWeights
+from memori.model import Context, Kind, Message, Recalled
 from memori.transcripts import Transcript, read
 
 from benchmarks.metrics import hit_at, mean, ndcg_at, percentile, recall_at
@@ -29,6 +29,8 @@ BUDGETS = (250, 500, 1000)
 CONTEXT_DEPTH = 200
 """Memories a context may choose from: more than the largest budget has room for."""
 TURN_ID = re.compile(r"D\d+:\d+")
+ABLATED = [one.name for one in fields(RecallWeights) if one.name != "half_life"]
+"""Parts of a score that can be left out, one at a time."""
 MEASURES: dict[str, Callable[[Sequence[str], frozenset[str]], float]] = {
     "recall@5": lambda ranked, wanted: recall_at(5, ranked, wanted),
     "recall@10": lambda ranked, wanted: recall_at(10, ranked, wanted),
@@ -111,7 +113,9 @@ def shown(context: Context, turn_of: dict[str, str], evidence: frozenset[str]) -
     return Shown(context.tokens, len(turns), recall_at(len(turns), turns, evidence))
 
 
-def measure(conversation: Conversation, results: Results, *, extractor: str, keep: Path | None = None) -> None:
+def measure(
+    conversation: Conversation, results: Results, *, extractor: str, keep: Path | None = None, ablate: bool = False
+) -> None:
     """Ingest a conversation into a database of its own, or what `keep` lacks of it, and ask its questions."""
     entity = Attribution(conversation.name)
     with (
@@ -150,6 +154,22 @@ def measure(conversation: Conversation, results: Results, *, extractor: str, kee
                 context = memori.context(question.text, limit=CONTEXT_DEPTH, token_budget=budget, attribution=entity)
                 results.contexts.setdefault(budget, []).append(shown(context, turn_of, question.evidence))
         results.skipped += conversation.skipped
+        for left_out in ABLATED if ablate else ():
+            without(left_out, url, entity, conversation, turn_of, results)
+
+
+def without(
+    left_out: str, url: str, entity: Attribution, conversation: Conversation, turn_of: dict[str, str], results: Results
+) -> None:
+    """Ask the questions again with one part of the score left out."""
+    options = RecallOptions(weights=replace(RecallWeights(), **{left_out: 0.0}))
+    with Memori(url, extractor="none", recall=options) as memori:
+        rows: tuple[tuple[str, list[Kind] | None], ...] = (("episodes", ["episode"]), ("all kinds", None))
+        for question in conversation.questions:
+            for row, kinds in rows:
+                found = memori.recall(question.text, limit=DEPTH, attribution=entity, kinds=kinds)
+                ranked = turns_of(found, turn_of)
+                results.scores.setdefault(f"without {left_out}, {row}", []).append((question, ranked))
 
 
 def report(results: Results) -> str:
@@ -196,13 +216,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--keep", type=Path, help="folder to keep the databases in: the next run ingests nothing and only recalls"
     )
+    parser.add_argument("--ablate", action="store_true", help="also leave out each part of the score, one at a time")
     given = parser.parse_args(arguments)
     files = sorted(given.data.glob("*.json"))[: given.limit]
     if not files:
         parser.error(f"{given.data} holds no JSON files; give the folder of LoCoMo conversations.")
     results = Results()
     for path in files:
-        measure(load(path), results, extractor=given.extractor, keep=given.keep)
+        measure(load(path), results, extractor=given.extractor, keep=given.keep, ablate=given.ablate)
         print(f"{path.name} done", file=sys.stderr)
     print(report(results))
     return 0

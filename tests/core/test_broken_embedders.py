@@ -108,12 +108,11 @@ def test_what_is_remembered_meanwhile_is_found_by_its_words(known, embedder, fai
 
 
 def test_meaning_counts_again_when_the_embedder_is_back(known, embedder):
-    whole = known.recall("green tea", attribution=ADA, explain=True)
     embedder.instead = FAILURES["raises"]
     assert known.recall("green tea", attribution=ADA, explain=True)[0].parts["vector"] == 0
     embedder.instead = None
 
-    assert known.recall("green tea", attribution=ADA, explain=True) == whole
+    assert known.recall("green tea", attribution=ADA, explain=True)[0].parts["vector"] > 0
 
 
 def test_a_new_cause_is_logged_beside_an_old_one(counted, caplog):

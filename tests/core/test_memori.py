@@ -572,7 +572,7 @@ def test_a_newer_or_a_foreign_schema_is_refused(tmp_path):
     with Memori(f"sqlite:///{newer}", embedder="hashing") as memori:
         memori.config.storage.build()
     with sqlite3.connect(newer) as connection:
-        connection.execute("UPDATE memori_schema_version SET version = 999")
+        connection.execute("UPDATE memori_schema_version SET version = version + 999")
     connection.close()
     with sqlite3.connect(foreign) as connection:
         connection.execute("CREATE TABLE memori_entity (id INTEGER)")
