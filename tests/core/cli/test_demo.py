@@ -77,6 +77,7 @@ def test_the_sessions_are_days_apart_and_no_block_is_stored(run: Run) -> None:
 
 def test_the_block_is_shown_as_the_server_received_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("MEMORI_MIN_RELEVANCE", "0")  # the stand-in of an embedder knows no meaning
 
     shown = run("demo").stdout
 

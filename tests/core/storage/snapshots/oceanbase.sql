@@ -605,7 +605,7 @@ WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.stat
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
-WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = %(coalesce_1)s AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_2]) AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]) ORDER BY memori_entity_fact.created_at DESC, coalesce(memori_entity_fact.position, %(coalesce_3)s) DESC, memori_entity_fact.id DESC;
+WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = %(coalesce_1)s AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_2]) AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
 
 SELECT count(*) AS count_1
 FROM memori_entity_fact
