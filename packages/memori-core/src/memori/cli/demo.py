@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import ExtractionError, MissingDependencyError
 from ..hookspecs import hookimpl
 from ..keys import new_key
-from ..model import Attribution, Fact, Message, RecallOptions, StoredMessage
+from ..model import Attribution, Fact, Message, StoredMessage
 from . import story
 from .console import console, day, minute, table, text
 from .options import Database
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..client import Memori
+    from ..settings import load
     from .loopback import LoopbackServer
 
 
@@ -70,8 +71,8 @@ def _play(database: str | None) -> Iterator[tuple[Console, Memori, LoopbackServe
     with tempfile.TemporaryDirectory(prefix="memori-demo-") as folder, LoopbackServer(story.answer) as server:
         url = database or f"sqlite:///{Path(folder) / 'memory.db'}"
         # A machine so slow that a call would go on without memory should wait here: that is what is shown.
-        patient = RecallOptions(timeout=60.0)
-        with Memori(url, plugins=[calendar], recall=patient, auto_ingest=True) as memori:
+        patient = load(recall_timeout=60.0)
+        with Memori(url, plugins=[calendar], settings=patient, auto_ingest=True) as memori:
             memori.config.storage.build()
             memori.attribution(f"ada-{new_key()[-6:]}", "demo")
             yield out, memori, server, calendar
