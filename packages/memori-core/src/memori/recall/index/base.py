@@ -92,6 +92,7 @@ class SharedIndex(ABC):
     """
 
     def __init__(self, storage: Storage) -> None:
+        """Nothing is opened here. Raises `UnsupportedError` for a storage that it cannot work with."""
         self.storage = storage
 
     @abstractmethod
@@ -116,10 +117,12 @@ class SharedIndex(ABC):
         *,
         kinds: Collection[Kind] | None = None,
         as_of: datetime | None = None,
+        within: tuple[datetime, datetime] | None = None,
     ) -> list[str]:
         """Ids of the facts nearest to the query by their best passages, best first, each once, `limit` at most.
 
-        Active ones; with `as_of` those that were true then, superseded ones among them.
+        Active ones; with `as_of` those that were true then, superseded ones among them. `within`: only
+        those that began, or where nothing else is known were said, from the first moment on and before the second.
         """
 
     @abstractmethod
