@@ -1,5 +1,6 @@
 """Vectors in PostgreSQL are found as exactly as in this process, by their tenant alone, and go with their facts."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -77,6 +78,24 @@ def test_a_tenant_gets_its_own_and_as_many_as_it_has(storage, index, exact):
     assert set(index.search(ADA, SPACE, QUERY, 50)) == set(mine)
     assert set(index.search(BOB, SPACE, QUERY, 300)) == set(theirs)
     assert index.search(replace(ADA, namespace="another"), SPACE, QUERY, 50) == []
+
+
+def test_many_vectors_are_found_by_the_graph(storage, index, url):
+    index.exact = 0
+    fill(storage, ADA, 300)
+    follow(storage, index, ADA)
+
+    found = index.search(ADA, SPACE, QUERY, 20)
+    with storage._read() as connection:
+        connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+    storage.close()
+
+    assert len(set(found) & set(in_process(storage, ADA, 20))) >= 18
+    scans = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname ~ '_hnsw$'"
+    deadline = time.monotonic() + 10
+    while not (used := postgresql().execute(scans, database=url)[0][0]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert used > 0
 
 
 def test_following_twice_changes_nothing_and_an_old_delta_is_passed_over(storage, index):

@@ -28,6 +28,7 @@ EXACT = 5000
 """So many vectors of an entity, or fewer, are compared one by one: quicker than a graph shared with other tenants."""
 _INDEXED = 2000
 """Dimensions that HNSW takes; longer vectors are compared one by one."""
+_UNINDEXED = "coalesce(entity_id, entity_id)"
 _STATE = "memori_pgvector_state"
 _ALWAYS, _FOREVER = -(2**62), 2**62
 _BUILD_LOCK = 0x6D656D70676776
@@ -127,7 +128,11 @@ class PgvectorIndex(SharedIndex):
                     text("SELECT set_config('hnsw.ef_search', :width, true)"),
                     {"width": str(min(max(2 * limit, 100), 1000))},
                 )
-                found = _nearest(connection, table, which, values, limit, "vector <#> CAST(:query AS vector)")
+                # Without statistics the planner would read all of the entity's vectors, or of everybody's.
+                connection.execute(text("SELECT set_config('enable_seqscan', 'off', true)"))
+                found = _nearest(
+                    connection, table, which, values, limit, "vector <#> CAST(:query AS vector)", owner=_UNINDEXED
+                )
                 if len(found) >= limit:
                     return found
                 # The scan gives up after so many vectors of others: what is left is compared one by one.
@@ -226,13 +231,20 @@ def _put(connection: Connection, table: str, entity: str, rows: Sequence[IndexRo
 
 
 def _nearest(
-    connection: Connection, table: str, which: str, values: dict[str, Any], limit: int, distance: str
+    connection: Connection,
+    table: str,
+    which: str,
+    values: dict[str, Any],
+    limit: int,
+    distance: str,
+    *,
+    owner: str = "entity_id",
 ) -> list[str]:
     """Facts in the order of their best passages. So many passages are read that there are enough facts."""
     asked = 2 * limit
     while True:
         query = text(
-            f"SELECT fact_id FROM {table} WHERE entity_id = :entity{which} ORDER BY {distance} LIMIT :asked"  # noqa: S608
+            f"SELECT fact_id FROM {table} WHERE {owner} = :entity{which} ORDER BY {distance} LIMIT :asked"  # noqa: S608
         )
         passages = connection.execute(query, {**values, "asked": asked}).scalars().all()
         facts = list(dict.fromkeys(passages))[:limit]
