@@ -123,6 +123,8 @@ class PgvectorIndex(SharedIndex):
             )
             few = connection.execute(counted, {**values, "most": self.exact + 1}).scalar_one() <= self.exact
             if not few and space.dimension <= _INDEXED:
+                # A host's transaction gets its settings back: they go with the savepoint.
+                savepoint = connection.begin_nested()
                 connection.execute(text("SELECT set_config('hnsw.iterative_scan', 'strict_order', true)"))
                 connection.execute(
                     text("SELECT set_config('hnsw.ef_search', :width, true)"),
@@ -133,6 +135,7 @@ class PgvectorIndex(SharedIndex):
                 found = _nearest(
                     connection, table, which, values, limit, "vector <#> CAST(:query AS vector)", owner=_UNINDEXED
                 )
+                savepoint.rollback()
                 if len(found) >= limit:
                     return found
                 # The scan gives up after so many vectors of others: what is left is compared one by one.
