@@ -13,7 +13,7 @@ from .hookspecs import CALLABLE, Provider
 from .plugins import Plugins, Seam
 from .process import on_fork
 from .recall.base import Reranker
-from .recall.index.base import VectorIndex
+from .recall.index.base import SharedIndex, VectorIndex
 from .storage.base import Storage, StorageOptions
 from .storage.deferred import deferred
 
@@ -104,12 +104,23 @@ def reranker(named: str | Reranker | None, plugins: Plugins) -> Reranker | None:
     return None if not named else _part(named, "rerankers", "/", plugins)
 
 
-def vector_index(named: str | type[VectorIndex], plugins: Plugins) -> Callable[[int], VectorIndex]:
-    """What makes an empty index of a dimension."""
-    if not isinstance(named, str):
-        return named
-    kind: type[VectorIndex] = plugins.load(plugins.provider("vector_indexes", named))
-    return kind
+def shares_index(named: str | type[VectorIndex] | type[SharedIndex], plugins: Plugins) -> bool:
+    """Whether the index is one that all processes share. Nothing heavy is imported to know."""
+    if isinstance(named, str):
+        return plugins.provider("vector_indexes", named).shared
+    return issubclass(named, SharedIndex)
+
+
+def vector_index(
+    named: str | type[VectorIndex] | type[SharedIndex], storage: Storage, plugins: Plugins
+) -> Callable[[int], VectorIndex] | SharedIndex:
+    """What makes an empty index of a dimension, or the index that all processes on the storage share.
+
+    Raises `UnsupportedError` where a shared index cannot work with the storage.
+    """
+    kind: Any = plugins.load(plugins.provider("vector_indexes", named)) if isinstance(named, str) else named
+    made: Callable[[int], VectorIndex] | SharedIndex = kind(storage) if issubclass(kind, SharedIndex) else kind
+    return made
 
 
 def _part(named: str | T, seam: Seam, separator: str, plugins: Plugins) -> T:

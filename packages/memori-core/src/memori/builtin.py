@@ -82,8 +82,16 @@ def memori_extractors() -> Iterable[Provider]:
 
 @hookimpl
 def memori_vector_indexes() -> Iterable[Provider]:
-    """FAISS in this process."""
-    return [Provider("faiss", "memori.recall.index.faiss:FaissIndex", install="pip install memori-core")]
+    """FAISS in this process; pgvector in PostgreSQL, shared by all processes."""
+    return [
+        Provider("faiss", "memori.recall.index.faiss:FaissIndex", install="pip install memori-core"),
+        Provider(
+            "pgvector",
+            "memori.storage.sql.pgvector:PgvectorIndex",
+            install="pip install 'memori-core[postgresql]'",
+            shared=True,
+        ),
+    ]
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from .arguments import (
     check_texts,
 )
 from .attribution import CurrentAttribution
-from .errors import ClosedError, MissingAttributionError, UnknownFactError
+from .errors import ClosedError, MemoriError, MissingAttributionError, UnknownFactError
 from .keys import new_key
 from .messages import MessageLike, to_messages
 from .model import (
@@ -53,11 +54,12 @@ if TYPE_CHECKING:
     from .llm.register import LLMRegistry
     from .plugins import Plugins
     from .recall.base import Reranker
-    from .recall.index.base import VectorIndex
+    from .recall.index.base import SharedIndex, VectorIndex
     from .recall.pipeline import Recall
     from .settings import Settings
     from .storage.base import Codec, Storage
 
+_logger = logging.getLogger("memori.recall")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -119,7 +121,7 @@ class Memori:
         namespace: str | None = None,
         embedder: str | Embedder | None = None,
         extractor: str | Extractor | None = None,
-        vector_index: str | type[VectorIndex] | None = None,
+        vector_index: str | type[VectorIndex] | type[SharedIndex] | None = None,
         reranker: str | Reranker | None = None,
         auto_ingest: bool | None = None,
         recall: RecallOptions | None = None,
@@ -518,7 +520,23 @@ class Memori:
             self.plugins,
             self._codec or PlainCodec(),
             max_attempts=self.settings.max_attempts,
+            written=self._follow,
         )
+
+    @lazy
+    def _shares_index(self) -> bool:
+        from . import assembly
+
+        return assembly.shares_index(self._vector_index, self.plugins)
+
+    def _follow(self, who: Attribution) -> None:
+        """Bring a vector index that processes share to what has just been written. What was written stays so."""
+        if not self._shares_index:
+            return
+        try:
+            self._recall.follow(who)
+        except MemoriError as error:
+            telemetry.failure(_logger, "bringing the vector index up to date (the next write tries again)", error)
 
     @lazy
     def _recall(self) -> Recall:
@@ -530,7 +548,7 @@ class Memori:
         return Recall(
             storage,
             self.embedder,
-            assembly.vector_index(self._vector_index, self.plugins),
+            assembly.vector_index(self._vector_index, storage, self.plugins),
             self.plugins,
             reranker=assembly.reranker(self._reranker, self.plugins),
             weights=self.recall_options.weights,

@@ -32,12 +32,14 @@ class Provider:
     ("sqlite", "postgresql"), the modules of the objects it accepts ("sqlalchemy."), and `CALLABLE` if it takes a
     function that opens a connection and that nothing else recognises; an adapter lists the modules of its client
     classes ("openai."). Matching looks at names only and imports nothing.
+    `shared`: for a vector index that is a `SharedIndex`; it is told of what is written.
     """
 
     name: str
     target: str
     install: str = ""
     matches: tuple[str, ...] = ()
+    shared: bool = False
 
 
 # Providers: each hook returns descriptors; all are collected, and two of one name are an error.
@@ -63,7 +65,7 @@ def memori_extractors() -> Iterable[Provider]:
 
 @hookspec
 def memori_vector_indexes() -> Iterable[Provider]:
-    """Return vector indexes. `target` is a `memori.recall.index.base.VectorIndex`."""
+    """Return vector indexes. `target` is a `memori.recall.index.base.VectorIndex` or `SharedIndex`."""
     raise NotImplementedError
 
 

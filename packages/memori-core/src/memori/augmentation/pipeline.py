@@ -58,13 +58,16 @@ class Pipeline:
         codec: Codec,
         *,
         max_attempts: int,
+        written: Callable[[Attribution], None] = lambda _: None,
     ) -> None:
+        """`written` is called after each write of an entity's facts; it does not raise."""
         self._storage = storage
         self._embedder = embedder
         self._extractor = extractor
         self._plugins = plugins
         self._codec = codec
         self._max_attempts = max_attempts
+        self._written = written
 
     def process(self, jobs: Sequence[Job]) -> None:
         """Bring each job to its end, or give it back. A job that fails costs the others nothing."""
@@ -109,6 +112,10 @@ class Pipeline:
         """
         changes = FactChanges(retire=(Retirement(fact.id, "forgotten"),))
         self._storage.apply(attribution, changes, expected=None, now=datetime.now(UTC))
+        self._embed_again(attribution, fact)
+        self._written(attribution)
+
+    def _embed_again(self, attribution: Attribution, fact: Fact) -> None:
         if fact.kind != "episode":
             return
         try:
@@ -196,10 +203,13 @@ class Pipeline:
         return Known(found, {fact.slot: fact for fact in current if fact.slot})
 
     def _complete(self, job: Job, changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
-        return self._storage.complete(job, changes, expected=state, now=datetime.now(UTC))
+        added = self._storage.complete(job, changes, expected=state, now=datetime.now(UTC))
+        self._written(job.attribution)
+        return added
 
     def _apply(self, attribution: Attribution, changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
         self._storage.apply(attribution, changes, expected=state, now=datetime.now(UTC))
+        self._written(attribution)
         return ()
 
     def _embed(self, drafts: Sequence[_Draft]) -> list[NDArray[np.float32] | None]:

@@ -23,12 +23,15 @@ from ..text import fold, terms, words
 from . import context as rendering
 from .base import Reranker
 from .entity_index import EntityIndex
+from .index.base import SharedIndex
+from .index.exact import ExactIndex
 from .index.words import highest
 from .index_cache import IndexCache
 from .linking import about_named, linked_to
 from .repeated import shown_once
 from .saved_indexes import SavedIndexes
 from .scoring import Evidence, Hit, names_in, score, without_names
+from .shared import SharedCandidates
 from .temporal import window
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ class Recall:
         self,
         storage: Storage,
         embedder: Embedder,
-        vector_index: Callable[[int], VectorIndex],
+        vector_index: Callable[[int], VectorIndex] | SharedIndex,
         plugins: Plugins,
         *,
         weights: RecallWeights,
@@ -61,6 +64,10 @@ class Recall:
         self._embedder = embedder
         self._plugins = plugins
         self._reranker = reranker
+        self._shared: SharedCandidates | None = None
+        if isinstance(vector_index, SharedIndex):
+            self._shared = SharedCandidates(storage, vector_index)
+            vector_index = ExactIndex
         self._cache = IndexCache(vector_index, capacity=index_memory, saved=saved)
         self._told = False
 
@@ -87,12 +94,7 @@ class Recall:
         min_relevance: float,
     ) -> _Answer:
         planned = self._plan(query, attribution)[:_LONGEST_QUERY]
-        index = self._cache.current(self._storage, attribution, self._embedder.space)
-        self._tell_of_other_space(index.active_space)
-        with index.lock:
-            bare = without_names(planned, index.said_by)
-        # Embedding takes longer than the search, and may hang: nobody else's recall waits for it.
-        vector = self._embed(bare) if len(index) else None
+        index, vector, degraded = self._gather(planned, attribution, limit, kinds, as_of)
         with index.lock:
             hits = self._search(index, planned, vector, limit=limit, kinds=kinds, as_of=as_of)
             hits = [hit for hit in hits if hit.relevance >= min_relevance][: max(2 * limit, _CANDIDATES)]
@@ -103,7 +105,26 @@ class Recall:
         ranked = shown_once(self._boost(planned, self._rerank(planned, ranked)), limit=limit)
         telemetry.count("recalled", len(ranked))
         self._plugins.tell("memori_recalled", query=query, recalled=tuple(ranked), attribution=attribution)
-        return _Answer(ranked, before, "recalled by words alone: the embedder failed" if vector is None else None)
+        return _Answer(ranked, before, degraded)
+
+    def _gather(
+        self, query: str, attribution: Attribution, limit: int, kinds: Collection[Kind] | None, as_of: datetime | None
+    ) -> tuple[EntityIndex, NDArray[np.float32] | None, str | None]:
+        """What to search, the query's vector, and what failed, if anything did."""
+        space, failed = self._embedder.space, None
+        if self._shared is not None:
+            index, vector, failed = self._shared.around(
+                query, attribution, space, self._embed, limit=max(_CANDIDATES, 2 * limit), kinds=kinds, as_of=as_of
+            )
+            self._tell_of_other_space(index.active_space)
+        else:
+            index = self._cache.current(self._storage, attribution, space)
+            self._tell_of_other_space(index.active_space)
+            with index.lock:
+                bare = without_names(query, index.said_by)
+            # Embedding takes longer than the search, and may hang: nobody else's recall waits for it.
+            vector = self._embed(bare) if len(index) else None
+        return index, vector, "recalled by words alone: the embedder failed" if vector is None else failed
 
     def context(
         self, query: str, attribution: Attribution, *, limit: int, token_budget: int, min_relevance: float,
@@ -127,10 +148,19 @@ class Recall:
     def forget(self, attribution: Attribution) -> None:
         """Drop everything cached of an entity that was erased."""
         self._cache.forget(attribution)
+        if self._shared is not None:
+            self._shared.forget(attribution)
+
+    def follow(self, attribution: Attribution) -> None:
+        """Bring a shared index to what has just been written, once that is committed. Never raises."""
+        if (shared := self._shared) is not None:
+            self._storage.after_commit(lambda: shared.follow(attribution, self._embedder.space))
 
     def close(self) -> None:
         """Finish saving indexes, within a bound."""
         self._cache.close()
+        if self._shared is not None:
+            self._shared.index.close()
 
     def after_fork(self) -> None:
         """Start with empty caches in the child."""

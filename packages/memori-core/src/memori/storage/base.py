@@ -171,6 +171,20 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Statistics:
+    """What words weigh among an entity's active and superseded facts, and who speaks in them.
+
+    `documents` is their number, `mean_length` how many words one has, `frequencies` in how many each word stands.
+    `speakers` are casefolded.
+    """
+
+    documents: int
+    mean_length: float
+    frequencies: Mapping[str, int]
+    speakers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Unembedded:
     """A fact without a vector in a space. `before`: the active episodes said before it in its session, oldest first."""
 
@@ -459,6 +473,21 @@ class Storage(ABC):
         Counted and changed under the entity's lock. `drop_old`: delete the vectors of its other spaces with it, which
         gives the entity a new generation.
         """
+
+    # candidates: optional; what recall needs where an index shared by all processes answers in place of a local one
+
+    def rows(
+        self, attribution: Attribution, space: Space, ids: Collection[str], *, neighbours: bool = False
+    ) -> list[IndexRow]:
+        """The active and superseded facts of those ids, with their vectors in the space; unknown ids are ignored.
+
+        `neighbours`: with the episodes said just before and just after each episode in its session.
+        """
+        raise _unsupported(self, "serve a shared vector index")
+
+    def statistics(self, attribution: Attribution, terms: Collection[str]) -> Statistics:
+        """What those normalised terms weigh among all of the entity's active and superseded facts."""
+        raise _unsupported(self, "serve a shared vector index")
 
     # transcripts: optional; the history of one named session, edited by the application
 

@@ -1,14 +1,19 @@
-"""The contract of a vector index."""
+"""The contracts of a vector index: one in this process, and one shared by all processes."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from ...embedding.base import Space
+    from ...model import Attribution, Kind
+    from ...storage.base import Delta, EntityState, Storage
 
 
 class VectorIndex(ABC):
@@ -75,3 +80,54 @@ class VectorIndex(ABC):
 
     def close(self) -> None:  # noqa: B027 - most have nothing in the background
         """Stop what runs in the background: the index is no longer wanted, though a search may still be under way."""
+
+
+class SharedIndex(ABC):
+    """Nearest neighbours over the vectors of every entity, in a server that all processes share.
+
+    Every call that touches an entity is confined to its (namespace, entity_id), inside the query and not after it.
+    It may be behind the storage, and says by how much in `state`; what it answers is looked up in the storage, so that
+    a fact it still holds is not returned once it is gone. Thread-safe. Any of its calls may raise a `MemoriError`:
+    recall then goes by words.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        """Nothing is opened here. Raises `UnsupportedError` for a storage that it cannot work with."""
+        self.storage = storage
+
+    @abstractmethod
+    def state(self, attribution: Attribution, space: Space) -> EntityState:
+        """What it is current to; the defaults where it holds nothing of the entity."""
+
+    @abstractmethod
+    def update(self, attribution: Attribution, space: Space, delta: Delta) -> None:
+        """Put the delta's rows and take out those retired, in one transaction, and note the delta's state.
+
+        The same delta again changes nothing, and one older than `state` is passed over. Where the generation is
+        another, everything of the entity goes first: the delta must then begin at revision -1.
+        """
+
+    @abstractmethod
+    def search(
+        self,
+        attribution: Attribution,
+        space: Space,
+        query: NDArray[np.float32],
+        limit: int,
+        *,
+        kinds: Collection[Kind] | None = None,
+        as_of: datetime | None = None,
+        within: tuple[datetime, datetime] | None = None,
+    ) -> list[str]:
+        """Ids of the facts nearest to the query by their best passages, best first, each once, `limit` at most.
+
+        Active ones; with `as_of` those that were true then, superseded ones among them. `within`: only
+        those that began, or where nothing else is known were said, from the first moment on and before the second.
+        """
+
+    @abstractmethod
+    def erase(self, attribution: Attribution) -> None:
+        """Delete everything of the entity, in every space."""
+
+    def close(self) -> None:  # noqa: B027 - most use the storage's connections
+        """Release what it opened itself."""

@@ -120,6 +120,12 @@ class WordIndex:
         self._postings = self._counts.total()
         self._norms = None
 
+    def suppose(self, *, documents: int, mean_length: float, frequencies: Mapping[str, int]) -> None:
+        """Weigh terms as in a larger collection, of which these documents are a part. Call it after the last `add`."""
+        self._alive, self._total = documents, documents * mean_length
+        self._counts = Counter({**self._counts, **frequencies})
+        self._norms = None
+
     def _norm(self) -> NDArray[np.float32]:
         """What BM25 adds to the frequency in the denominator, for each document."""
         if self._norms is None:

@@ -242,15 +242,23 @@ def insert_vectors(
 def changes_since(connection: Connection, attribution: Attribution, space: Space, revision: int, codec: Codec) -> Delta:
     """Facts changed after a revision, with their vectors. From the beginning, only what recall may return."""
     now = state(connection, attribution)
-    f, e = t.fact, t.embedding
+    f = t.fact
     changed = [f.c.entity_id == entity_key(attribution), f.c.revision > revision, f.c.revision <= now.revision]
     if revision <= 0:
         changed.append(f.c.status.in_(("active", "superseded")))
+    return Delta(now, index_rows(connection, changed, space, codec))
+
+
+def index_rows(
+    connection: Connection, which: Sequence[ColumnElement[bool]], space: Space, codec: Codec
+) -> list[IndexRow]:
+    """What an index needs of the facts that meet all the conditions, in the order in which they changed."""
+    f, e = t.fact, t.embedding
     vectors: dict[str, list[bytes]] = {}
     embedded = (
         select(e.c.fact_id, e.c.vector)
         .join(f, f.c.id == e.c.fact_id)
-        .where(*changed, e.c.space_id == derived_key("space", space.key))
+        .where(*which, e.c.space_id == derived_key("space", space.key))
         .order_by(e.c.fact_id, e.c.passage)
     )
     for fact_id, vector in connection.execute(embedded):
@@ -259,8 +267,8 @@ def changes_since(connection: Connection, attribution: Attribution, space: Space
         f.c.id, f.c.search_text, f.c.kind, f.c.status, f.c.speaker, f.c.session_id, f.c.position, f.c.said_at,
         f.c.valid_from, f.c.valid_to, f.c.importance, f.c.mentions,
     )  # fmt: skip
-    nodes = graph.nodes(connection, changed, codec)
-    rows = [
+    nodes = graph.nodes(connection, which, codec)
+    return [
         IndexRow(
             fact_id=row.id,
             text=codec.decode(row.search_text).strip(),
@@ -277,9 +285,8 @@ def changes_since(connection: Connection, attribution: Attribution, space: Space
             mentions=row.mentions,
             nodes=tuple(sorted(nodes.get(row.id, ()))),
         )
-        for row in connection.execute(select(*columns).where(*changed).order_by(f.c.revision, f.c.id))
+        for row in connection.execute(select(*columns).where(*which).order_by(f.c.revision, f.c.id))
     ]
-    return Delta(now, rows)
 
 
 def _stack(found: list[bytes] | None, dimension: int) -> NDArray[np.float32] | None:

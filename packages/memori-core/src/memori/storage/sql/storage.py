@@ -37,15 +37,17 @@ from ..base import (
     FactChanges,
     FactVectors,
     FoundItem,
+    IndexRow,
     ItemWrite,
     Job,
+    Statistics,
     Storage,
     StorageOptions,
     Turn,
     Unembedded,
 )
 from ..values import entity_key, to_micros
-from . import conversations, facts, fulltext, graph, items, migrations, outbox, spaces, transcripts
+from . import candidates, conversations, facts, fulltext, graph, items, migrations, outbox, spaces, transcripts
 from .engine import Database
 from .sessions import ensure_entity
 
@@ -263,6 +265,18 @@ class SQLStorage(Storage):
     def activate(self, attribution: Attribution, space: Space, *, drop_old: bool = False) -> int:
         """Flip the entity's active space when nothing is missing in it."""
         return self._write(lambda connection: spaces.activate(connection, attribution, space, drop_old=drop_old))
+
+    def rows(
+        self, attribution: Attribution, space: Space, ids: Collection[str], *, neighbours: bool = False
+    ) -> list[IndexRow]:
+        """Facts by id as an index needs them."""
+        with self._read() as connection:
+            return candidates.rows(connection, attribution, space, ids, self._codec, neighbours=neighbours)
+
+    def statistics(self, attribution: Attribution, terms: Collection[str]) -> Statistics:
+        """What terms weigh among the entity's facts."""
+        with self._read() as connection:
+            return candidates.statistics(connection, attribution, terms, self._codec)
 
     def transcript(self, attribution: Attribution, *, archived: bool | None = False) -> Transcript:
         """Read a session's version and messages."""

@@ -1,0 +1,26 @@
+"""An index over a query's candidates alone, which weighs them as one over all of the entity's memories would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..embedding.base import Space
+from ..storage.base import Delta, EntityState, IndexRow, Statistics
+from .entity_index import EntityIndex
+from .index.exact import ExactIndex
+
+
+def index_of(rows: Sequence[IndexRow], statistics: Statistics, space: Space, state: EntityState) -> EntityIndex:
+    """Index candidates and those said beside them. `statistics` are of all the entity's facts.
+
+    The graph's arm sees what the candidates are about, and no further.
+    """
+    index = EntityIndex(ExactIndex(space.dimension))
+    index.apply(Delta(state, rows))
+    index.words.suppose(
+        documents=statistics.documents, mean_length=statistics.mean_length, frequencies=statistics.frequencies
+    )
+    for speaker in statistics.speakers:
+        index.said_by.setdefault(speaker, set())
+    index.active_space = state.space
+    return index

@@ -1,0 +1,291 @@
+"""Vectors beside the facts, in PostgreSQL, found by pgvector's HNSW. Needs the extension `vector`, 0.8 or later.
+
+A table for each embedding space, because a graph is over vectors of one dimension. The tables hang on those of the
+facts: whoever deletes a fact or an entity, with this index or without, deletes its vectors in the same statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, text
+
+from ...embedding.base import Space
+from ...errors import UnsupportedError
+from ...keys import derived_key
+from ...model import Attribution, Kind
+from ...recall.index.base import SharedIndex
+from ..base import Delta, EntityState, IndexRow, Storage
+from ..values import entity_key, to_micros
+from .storage import SQLStorage
+
+EXACT = 5000
+"""So many vectors of an entity, or fewer, are compared one by one: quicker than a graph shared with other tenants."""
+_INDEXED = 2000
+"""Dimensions that HNSW takes; longer vectors are compared one by one."""
+_UNINDEXED = "coalesce(entity_id, entity_id)"
+_STATE = "memori_pgvector_state"
+_ALWAYS, _FOREVER = -(2**62), 2**62
+_BUILD_LOCK = 0x6D656D70676776
+
+
+class PgvectorIndex(SharedIndex):
+    """HNSW inside PostgreSQL. What it finds is as exact as a scan up to `exact` vectors of an entity."""
+
+    exact: int = EXACT
+    least: tuple[int, int] = (0, 8)
+    """The oldest version of the extension that scans on until there are enough of a tenant's."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage)
+        if not isinstance(storage, SQLStorage) or storage._database.dialect != "postgresql":
+            raise UnsupportedError(
+                f'vector_index="pgvector" keeps vectors in PostgreSQL, and memory is in {storage.display}. '
+                'Use vector_index="faiss" there, or a postgresql:// database.'
+            )
+        self._sql: SQLStorage = storage
+        self._built: set[str] = set()
+
+    def state(self, attribution: Attribution, space: Space) -> EntityState:
+        """What it is current to."""
+        with self._sql._read() as connection:
+            if not self._exists(connection, _table(space)):
+                return EntityState()
+            row = connection.execute(
+                text(f"SELECT revision, generation FROM {_STATE} WHERE entity_id = :entity AND space = :space"),  # noqa: S608
+                _owner(attribution, space),
+            ).first()
+        return EntityState() if row is None else EntityState(row.revision, row.generation)
+
+    def update(self, attribution: Attribution, space: Space, delta: Delta) -> None:
+        """Write what changed, under a lock on the entity's state."""
+
+        def write(connection: Connection) -> None:
+            self._build(connection, space)
+            owner, table = _owner(attribution, space), _table(space)
+            connection.execute(
+                text(
+                    f"INSERT INTO {_STATE} SELECT id, :space, -1, generation FROM memori_entity "  # noqa: S608
+                    "WHERE id = :entity AND generation = :generation ON CONFLICT DO NOTHING"
+                ),
+                {**owner, "generation": delta.state.generation},
+            )
+            known = connection.execute(
+                text(
+                    f"SELECT revision, generation FROM {_STATE} "  # noqa: S608
+                    "WHERE entity_id = :entity AND space = :space FOR UPDATE"
+                ),
+                owner,
+            ).first()
+            if known is None:
+                return  # erased meanwhile
+            if known.generation != delta.state.generation:
+                connection.execute(text(f"DELETE FROM {table} WHERE entity_id = :entity"), owner)  # noqa: S608
+            elif known.revision >= delta.state.revision:
+                return
+            _put(connection, table, owner["entity"], delta.rows)
+            connection.execute(
+                text(
+                    f"UPDATE {_STATE} SET revision = :revision, generation = :generation "  # noqa: S608
+                    "WHERE entity_id = :entity AND space = :space"
+                ),
+                {**owner, "revision": delta.state.revision, "generation": delta.state.generation},
+            )
+
+        self._sql._write(write)
+        self._built.add(_table(space))
+
+    def search(
+        self,
+        attribution: Attribution,
+        space: Space,
+        query: NDArray[np.float32],
+        limit: int,
+        *,
+        kinds: Collection[Kind] | None = None,
+        as_of: datetime | None = None,
+        within: tuple[datetime, datetime] | None = None,
+    ) -> list[str]:
+        """The nearest facts, by the graph where the entity has many vectors and one by one where it has few."""
+        table = _table(space)
+        which, values = _conditions(kinds, as_of, within)
+        values |= {"entity": entity_key(attribution), "query": _literal(query)}
+        with self._sql._read() as connection:
+            if limit < 1 or not self._exists(connection, table):
+                return []
+            counted = text(
+                f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE entity_id = :entity LIMIT :most) AS counted"  # noqa: S608
+            )
+            few = connection.execute(counted, {**values, "most": self.exact + 1}).scalar_one() <= self.exact
+            if not few and space.dimension <= _INDEXED:
+                # A host's transaction gets its settings back: they go with the savepoint.
+                savepoint = connection.begin_nested()
+                connection.execute(text("SELECT set_config('hnsw.iterative_scan', 'strict_order', true)"))
+                connection.execute(
+                    text("SELECT set_config('hnsw.ef_search', :width, true)"),
+                    {"width": str(min(max(2 * limit, 100), 1000))},
+                )
+                # Without statistics the planner would read all of the entity's vectors, or of everybody's.
+                connection.execute(text("SELECT set_config('enable_seqscan', 'off', true)"))
+                found = _nearest(
+                    connection, table, which, values, limit, "vector <#> CAST(:query AS vector)", owner=_UNINDEXED
+                )
+                savepoint.rollback()
+                if len(found) >= limit:
+                    return found
+                # The scan gives up after so many vectors of others: what is left is compared one by one.
+            return _nearest(connection, table, which, values, limit, "(vector <#> CAST(:query AS vector)) + 0")
+
+    def erase(self, attribution: Attribution) -> None:
+        """Delete what is left of an entity. Erasing it from the storage has done so already."""
+
+        def delete(connection: Connection) -> None:
+            if not self._exists(connection, _STATE):
+                return
+            owner = {"entity": entity_key(attribution)}
+            spaces = connection.execute(
+                text(f"DELETE FROM {_STATE} WHERE entity_id = :entity RETURNING space"),  # noqa: S608
+                owner,
+            )
+            for space in spaces.scalars().all():
+                connection.execute(text(f"DELETE FROM {_named(space)} WHERE entity_id = :entity"), owner)  # noqa: S608
+
+        self._sql._write(delete)
+
+    def _exists(self, connection: Connection, table: str) -> bool:
+        if table not in self._built:
+            if connection.execute(text("SELECT to_regclass(:name)"), {"name": table}).scalar() is None:
+                return False
+            self._built.add(table)
+        return True
+
+    def _build(self, connection: Connection, space: Space) -> None:
+        table = _table(space)
+        if self._exists(connection, table):
+            return
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _BUILD_LOCK})
+        version = connection.execute(
+            text("SELECT default_version FROM pg_available_extensions WHERE name = 'vector'")
+        ).scalar()
+        installed = connection.execute(text("SELECT extversion FROM pg_extension WHERE extname = 'vector'")).scalar()
+        if _number(installed or version) < self.least:
+            raise UnsupportedError(
+                f'vector_index="pgvector" needs the extension vector 0.8 or later, and {self._sql.display} has '
+                f"{installed or version or 'none'}. Install pgvector on the server, run CREATE EXTENSION vector (or "
+                'ALTER EXTENSION vector UPDATE) there, or use vector_index="faiss".'
+            )
+        if installed is None:
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
+        for statement in _structure(table, space.dimension):
+            connection.execute(text(statement))
+
+
+def _structure(table: str, dimension: int) -> list[str]:
+    made = [
+        f"CREATE TABLE IF NOT EXISTS {_STATE} ("
+        "entity_id varchar(64) NOT NULL REFERENCES memori_entity (id) ON DELETE CASCADE, space varchar(64) NOT NULL, "
+        "revision bigint NOT NULL, generation varchar(64) NOT NULL, PRIMARY KEY (entity_id, space))",
+        f"CREATE TABLE IF NOT EXISTS {table} ("
+        "fact_id varchar(64) NOT NULL REFERENCES memori_entity_fact (id) ON DELETE CASCADE, passage integer NOT NULL, "
+        "entity_id varchar(64) NOT NULL, kind text NOT NULL, active boolean NOT NULL, began bigint NOT NULL, "
+        f"ended bigint NOT NULL, vector vector({dimension}) NOT NULL, PRIMARY KEY (fact_id, passage))",
+        f"CREATE INDEX IF NOT EXISTS {table}_entity ON {table} (entity_id)",
+    ]
+    if dimension <= _INDEXED:
+        made.append(f"CREATE INDEX IF NOT EXISTS {table}_hnsw ON {table} USING hnsw (vector vector_ip_ops)")
+    return made
+
+
+def _put(connection: Connection, table: str, entity: str, rows: Sequence[IndexRow]) -> None:
+    """Replace the vectors of facts. One that was retired or has lost its vectors keeps none."""
+    if rows:
+        connection.execute(
+            text(f"DELETE FROM {table} WHERE entity_id = :entity AND fact_id = :fact"),  # noqa: S608
+            [{"entity": entity, "fact": row.fact_id} for row in rows],
+        )
+    new = [
+        {
+            "fact": row.fact_id,
+            "passage": passage,
+            "entity": entity,
+            "kind": row.kind,
+            "active": row.status == "active",
+            "began": _ALWAYS if (began := row.valid_from or row.said_at) is None else to_micros(began),
+            "ended": _FOREVER if row.valid_to is None else to_micros(row.valid_to),
+            "vector": _literal(vector),
+        }
+        for row in rows
+        if row.status in ("active", "superseded") and row.vectors is not None
+        for passage, vector in enumerate(row.vectors)
+    ]
+    if new:
+        connection.execute(
+            text(
+                f"INSERT INTO {table} (fact_id, passage, entity_id, kind, active, began, ended, vector) VALUES "  # noqa: S608
+                "(:fact, :passage, :entity, :kind, :active, :began, :ended, CAST(:vector AS vector))"
+            ),
+            new,
+        )
+
+
+def _nearest(
+    connection: Connection,
+    table: str,
+    which: str,
+    values: dict[str, Any],
+    limit: int,
+    distance: str,
+    *,
+    owner: str = "entity_id",
+) -> list[str]:
+    """Facts in the order of their best passages. So many passages are read that there are enough facts."""
+    asked = 2 * limit
+    while True:
+        query = text(
+            f"SELECT fact_id FROM {table} WHERE {owner} = :entity{which} ORDER BY {distance} LIMIT :asked"  # noqa: S608
+        )
+        passages = connection.execute(query, {**values, "asked": asked}).scalars().all()
+        facts = list(dict.fromkeys(passages))[:limit]
+        if len(facts) >= limit or len(passages) < asked:
+            return facts
+        asked *= 2
+
+
+def _conditions(
+    kinds: Collection[Kind] | None, as_of: datetime | None, within: tuple[datetime, datetime] | None
+) -> tuple[str, dict[str, Any]]:
+    """What may be returned, as conditions with bound values."""
+    which, values = " AND ended > :moment", dict[str, Any](moment=to_micros(as_of or datetime.now(UTC)))
+    which += " AND active" if as_of is None else " AND began <= :moment"
+    if kinds is not None:
+        which += " AND kind = ANY(:kinds)"
+        values["kinds"] = list(kinds)
+    if within is not None:
+        which += " AND began >= :start AND began < :before"
+        values |= {"start": to_micros(within[0]), "before": to_micros(within[1])}
+    return which, values
+
+
+def _owner(attribution: Attribution, space: Space) -> dict[str, str]:
+    return {"entity": entity_key(attribution), "space": derived_key("space", space.key)}
+
+
+def _table(space: Space) -> str:
+    return _named(derived_key("space", space.key))
+
+
+def _named(space: str) -> str:
+    return f"memori_pgvector_{space[:16]}"
+
+
+def _literal(vector: NDArray[np.float32]) -> str:
+    return "[" + ",".join(map(repr, vector.astype(np.float32).tolist())) + "]"
+
+
+def _number(version: str | None) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version or ""))[:2]

@@ -1,0 +1,229 @@
+"""Vectors in PostgreSQL are found as exactly as in this process, by their tenant alone, and go with their facts."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from memori import Attribution, Memori
+from memori.conformance.storage import ADA, BOB, NOW, SPACE, new_fact
+from memori.errors import UnsupportedError
+from memori.recall.entity_index import EntityIndex
+from memori.recall.index.faiss import FaissIndex
+from memori.recall.shared import FAILED, SharedCandidates
+from memori.storage.base import FactChanges, Retirement, StorageOptions
+from memori.storage.sql.pgvector import PgvectorIndex
+from memori.storage.sql.storage import SQLStorage
+
+from tests.core.storage.servers import postgresql
+
+ANN, BEN = Attribution("ann"), Attribution("ben")
+TEXTS = ("Ann lives in Lisbon", "Ann drinks green tea", "Her sister moved to Porto", "The river is near", "A red boat")
+QUESTIONS = ("Where does Ann live?", "green tea", "Who is in Porto?", "river boat")
+QUERY = np.array([0.5, 0.5, 0.5, 0.5], dtype=np.float32)
+
+
+@pytest.fixture
+def url():
+    with postgresql().database() as made:
+        yield made
+
+
+@pytest.fixture
+def storage(url):
+    opened = SQLStorage(url, StorageOptions())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def index(storage):
+    return PgvectorIndex(storage)
+
+
+def fill(storage, who, count=200, seed=1):
+    vectors = np.random.default_rng(seed).normal(size=(count, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    facts = tuple(new_fact(f"memory number {at}", vector=vectors[at].tolist()) for at in range(count))
+    storage.apply(who, FactChanges(facts, space=SPACE), expected=None, now=NOW)
+    return [one.fact.id for one in facts]
+
+
+def follow(storage, index, who):
+    SharedCandidates(storage, index).follow(who, SPACE)
+
+
+def in_process(storage, who, limit):
+    whole = EntityIndex(FaissIndex(SPACE.dimension))
+    whole.apply(storage.changes_since(who, SPACE, -1))
+    numbers, _ = whole.nearest(QUERY, limit, whole.allowed(kinds=None, as_of=None))
+    return [whole.rows[number].fact_id for number in numbers.tolist()]
+
+
+def test_few_vectors_are_found_in_the_same_order_as_in_this_process(storage, index):
+    fill(storage, ADA)
+    follow(storage, index, ADA)
+
+    assert index.search(ADA, SPACE, QUERY, 50) == in_process(storage, ADA, 50)
+    assert index.state(ADA, SPACE) == storage.state(ADA)
+
+
+@pytest.mark.parametrize("exact", [0, 5000], ids=["graph", "exact"])
+def test_a_tenant_gets_its_own_and_as_many_as_it_has(storage, index, exact):
+    index.exact = exact
+    mine, theirs = fill(storage, ADA, 20), fill(storage, BOB, 300)
+    for who in (ADA, BOB):
+        follow(storage, index, who)
+
+    assert set(index.search(ADA, SPACE, QUERY, 50)) == set(mine)
+    assert set(index.search(BOB, SPACE, QUERY, 300)) == set(theirs)
+    assert index.search(replace(ADA, namespace="another"), SPACE, QUERY, 50) == []
+
+
+def test_many_vectors_are_found_by_the_graph(storage, index, url):
+    index.exact = 0
+    fill(storage, ADA, 300)
+    follow(storage, index, ADA)
+
+    found = index.search(ADA, SPACE, QUERY, 20)
+    with storage._read() as connection:
+        connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+    storage.close()
+
+    assert len(set(found) & set(in_process(storage, ADA, 20))) >= 18
+    scans = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname ~ '_hnsw$'"
+    deadline = time.monotonic() + 10
+    while not (used := postgresql().execute(scans, database=url)[0][0]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert used > 0
+
+
+def test_following_twice_changes_nothing_and_an_old_delta_is_passed_over(storage, index):
+    mine = fill(storage, ADA, 5)
+    old = storage.changes_since(ADA, SPACE, -1)
+    storage.apply(ADA, FactChanges(retire=(Retirement(mine[0], "forgotten"),)), expected=None, now=NOW)
+    follow(storage, index, ADA)
+    follow(storage, index, ADA)
+    index.update(ADA, SPACE, old)
+
+    assert set(index.search(ADA, SPACE, QUERY, 50)) == set(mine[1:])
+
+
+def test_erasing_an_entity_leaves_nothing_whoever_erases_it(storage, index, url):
+    fill(storage, ADA, 5)
+    theirs = fill(storage, BOB, 5)
+    late = storage.changes_since(ADA, SPACE, -1)
+    for who in (ADA, BOB):
+        follow(storage, index, who)
+
+    other = SQLStorage(url, StorageOptions())
+    other.erase(ADA)
+    other.close()
+    index.update(ADA, SPACE, late)
+
+    tables = postgresql().execute("SELECT tablename FROM pg_tables WHERE tablename ~ '^memori_pgvector_'", database=url)
+    assert len(tables) == 2
+    for (table,) in tables:
+        (rows,) = postgresql().execute(f"SELECT count(DISTINCT entity_id) FROM {table}", database=url)
+        assert rows[0] == 1
+    assert index.search(ADA, SPACE, QUERY, 50) == []
+    assert set(index.search(BOB, SPACE, QUERY, 50)) == set(theirs)
+
+
+def test_the_index_alone_can_be_emptied_of_an_entity(storage, index):
+    mine = fill(storage, ADA, 5)
+    follow(storage, index, ADA)
+
+    index.erase(ADA)
+    assert index.search(ADA, SPACE, QUERY, 50) == []
+
+    follow(storage, index, ADA)
+    assert set(index.search(ADA, SPACE, QUERY, 50)) == set(mine)
+
+
+def test_kinds_are_chosen_inside_the_search(storage, index):
+    fill(storage, ADA, 60)
+    one = new_fact("likes tea", vector=(0, 0, 0, -1), kind="preference")
+    storage.apply(ADA, FactChanges((one,), space=SPACE), expected=None, now=NOW)
+    follow(storage, index, ADA)
+
+    assert index.search(ADA, SPACE, QUERY, 5, kinds=["preference"]) == [one.fact.id]
+
+
+def test_another_database_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(UnsupportedError, match="postgresql://"):
+        PgvectorIndex(SQLStorage(f"sqlite:///{tmp_path / 'memory.db'}", StorageOptions()))
+
+
+def gather(storage, index):
+    return SharedCandidates(storage, index).around(
+        "green", ADA, SPACE, lambda _: QUERY, limit=5, kinds=None, as_of=None
+    )
+
+
+def test_what_is_not_indexed_yet_is_a_candidate_all_the_same(storage, index):
+    fill(storage, ADA, 100)
+    follow(storage, index, ADA)
+    late = new_fact("likes tea", vector=(0, 0, 0, -1))
+    storage.apply(ADA, FactChanges((late,), space=SPACE), expected=None, now=NOW)
+
+    found, _, failed = gather(storage, index)
+
+    assert late.fact.id in {row.fact_id for row in found.rows}
+    assert failed is None
+
+
+def test_an_index_that_fails_leaves_the_words(storage, index, url):
+    fill(storage, ADA, 100)
+    green = new_fact("likes green tea", vector=(0, 0, 0, -1))
+    storage.apply(ADA, FactChanges((green,), space=SPACE), expected=None, now=NOW)
+    follow(storage, index, ADA)
+    for (table,) in postgresql().execute(
+        "SELECT tablename FROM pg_tables WHERE tablename ~ 'pgvector_[0-9a-f]{16}'", database=url
+    ):
+        postgresql().execute(f"DROP TABLE {table}", database=url)
+
+    found, _, failed = gather(storage, index)
+
+    assert {row.fact_id for row in found.rows} == {green.fact.id}
+    assert failed == FAILED
+
+
+class Old(PgvectorIndex):
+    """On a server whose extension is too old."""
+
+    least = (99, 0)
+
+
+def test_an_extension_that_is_missing_or_too_old_is_named_with_what_to_do(storage):
+    fill(storage, ADA, 1)
+    with pytest.raises(UnsupportedError, match="CREATE EXTENSION vector"):
+        Old(storage).update(ADA, SPACE, storage.changes_since(ADA, SPACE, -1))
+
+
+def remembered(url, vector_index):
+    """What each question finds, where memories are written and read with that index."""
+    with Memori(url, embedder="hashing", extractor="none", vector_index=vector_index) as memori:
+        answers = [memori.recall(question, attribution=ANN, limit=10) for question in QUESTIONS]
+    return [[(one.text, pytest.approx(one.score, abs=1e-5)) for one in answer] for answer in answers]
+
+
+def test_recall_ranks_as_it_does_with_faiss_and_tenants_never_meet(url):
+    with Memori(url, embedder="hashing", extractor="none", vector_index="pgvector") as memori:
+        for text in TEXTS:
+            memori.remember(text, attribution=ANN)
+        secret = memori.remember("Ben hides green tea in Porto", attribution=BEN)
+        (indexed,) = postgresql().execute("SELECT count(*) FROM memori_pgvector_state", database=url)
+        forgotten = memori.recall("Which boat?", attribution=ANN)[0]
+        memori.forget(forgotten.id, attribution=ANN)
+
+    shared, local = remembered(url, "pgvector"), remembered(url, "faiss")
+
+    assert indexed[0] == 2
+    assert [[text for text, _ in answer] for answer in shared] == [[text for text, _ in answer] for answer in local]
+    assert [[score.expected for _, score in answer] for answer in shared] == [
+        [score for _, score in answer] for answer in local
+    ]
+    assert all(shared)
+    for answer in shared:
+        assert not {secret.text, forgotten.text}.intersection(text for text, _ in answer)
