@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .. import telemetry
 from ..embedding.base import Embedder, Space
-from ..embedding.vectors import embed_query
+from ..embedding.vectors import embed_query, known_space
 from ..errors import MemoriError
 from ..keys import derived_key
 from ..model import Attribution, Context, Fact, Kind, Recalled, RecallWeights
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("memori.recall")
 _CANDIDATES = 50
 _LONGEST_QUERY = 4000
+# Of an entity without vectors, while nobody knows where they will live.
+_NO_SPACE = Space("none", "none", 1)
 _SHORT = 8
 """A turn of so many words may need the question it answers to be understood."""
 
@@ -87,12 +89,14 @@ class Recall:
         min_relevance: float,
     ) -> _Answer:
         planned = self._plan(query, attribution)[:_LONGEST_QUERY]
-        index = self._cache.current(self._storage, attribution, self._embedder.space)
-        self._tell_of_other_space(index.active_space)
+        space = known_space(self._embedder)
+        searched = space or self._storage.state(attribution).space or _NO_SPACE
+        index = self._cache.current(self._storage, attribution, searched)
+        self._tell_of_other_space(space, index.active_space)
         with index.lock:
             bare = without_names(planned, index.said_by)
         # Embedding takes longer than the search, and may hang: nobody else's recall waits for it.
-        vector = self._embed(bare) if len(index) else None
+        vector = self._embed(bare) if len(index) and space is not None else None
         with index.lock:
             hits = self._search(index, planned, vector, limit=limit, kinds=kinds, as_of=as_of)
             hits = [hit for hit in hits if hit.relevance >= min_relevance][: max(2 * limit, _CANDIDATES)]
@@ -136,10 +140,9 @@ class Recall:
         """Start with empty caches in the child."""
         self._cache.after_fork()
 
-    def _tell_of_other_space(self, active: Space | None) -> None:
+    def _tell_of_other_space(self, space: Space | None, active: Space | None) -> None:
         """Vectors of two embedders are never compared: what this one did not embed is found by its words."""
-        space = self._embedder.space
-        if self._told or active is None or active == space:
+        if self._told or space is None or active is None or active == space:
             return
         self._told = True
         logger.warning(
