@@ -64,10 +64,35 @@ def memori_storages() -> Iterable[Provider]:
 
 @hookimpl
 def memori_embedders() -> Iterable[Provider]:
-    """The default model, and one that needs none."""
+    """The default model, one that needs none, and those of other libraries and services."""
     return [
         Provider("minilm", "memori.embedding.onnx:MiniLMEmbedder", install="pip install memori-core"),
         Provider("hashing", "memori.embedding.hashing:HashingEmbedder"),
+        Provider(
+            "cohere",
+            "memori.embedding.cohere:CohereEmbedder",
+            install="pip install 'memori-core[cohere]'",
+        ),
+        Provider(
+            "huggingface",
+            "memori.embedding.huggingface:HuggingFaceEmbedder",
+            install="pip install 'memori-core[huggingface]'",
+        ),
+        Provider(
+            "ollama",
+            "memori.embedding.ollama:OllamaEmbedder",
+            install="pip install 'memori-core[ollama]'",
+        ),
+        Provider(
+            "openai",
+            "memori.embedding.openai:OpenAIEmbedder",
+            install="pip install 'memori-core[openai]'",
+        ),
+        Provider(
+            "sentence-transformers",
+            "memori.embedding.sentence_transformers:SentenceTransformersEmbedder",
+            install="pip install 'memori-core[sentence-transformers]'",
+        ),
     ]
 
 

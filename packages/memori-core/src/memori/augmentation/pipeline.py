@@ -14,6 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from .. import telemetry
 from ..embedding.base import Embedder
+from ..embedding.vectors import known_space
 from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, RevisionConflictError
 from ..keys import derived_key
 from ..model import KINDS, Attribution, Fact, Proposal, StoredMessage
@@ -191,7 +192,7 @@ class Pipeline:
                 # Nothing is forgotten between this look and the commit, which expects the state.
                 unsaid = self._unsaid(attribution, {one for new in facts for one in new.window})
                 facts = [replace(new, vectors=None) if unsaid & set(new.window) else new for new in facts]
-                changes = replace(resolve(facts, self._known(attribution, facts)), space=self._embedder.space)
+                changes = replace(resolve(facts, self._known(attribution, facts)), space=known_space(self._embedder))
                 return store(changes, state)
         raise AssertionError("unreachable: the last attempt raises")
 

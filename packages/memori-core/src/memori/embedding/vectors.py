@@ -20,12 +20,21 @@ from ..process import on_fork
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .base import Embedder
+    from .base import Embedder, Space
 
 TTL = 300.0
 MAX_QUERIES = 1024
 
 logger = logging.getLogger(__name__)
+
+
+def known_space(embedder: Embedder) -> Space | None:
+    """Return the embedder's space; None, logged and counted, where it cannot be learnt because a service is down."""
+    try:
+        return embedder.space
+    except MemoriError as error:
+        telemetry.failure(logger, "learning where vectors live (going on without them)", error)
+        return None
 
 
 def embed_texts(embedder: Embedder, texts: Sequence[str]) -> list[NDArray[np.float32] | None]:

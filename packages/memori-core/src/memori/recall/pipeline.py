@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .. import telemetry
 from ..embedding.base import Embedder, Space
-from ..embedding.vectors import embed_query
+from ..embedding.vectors import embed_query, known_space
 from ..errors import MemoriError
 from ..keys import derived_key
 from ..model import Attribution, Context, Fact, Kind, Recalled, RecallWeights
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("memori.recall")
 _CANDIDATES = 50
 _LONGEST_QUERY = 4000
+# Of an entity without vectors, while nobody knows where they will live.
+_NO_SPACE = Space("none", "none", 1)
 _SHORT = 8
 """A turn of so many words may need the question it answers to be understood."""
 
@@ -111,19 +113,20 @@ class Recall:
         self, query: str, attribution: Attribution, limit: int, kinds: Collection[Kind] | None, as_of: datetime | None
     ) -> tuple[EntityIndex, NDArray[np.float32] | None, str | None]:
         """What to search, the query's vector, and what failed, if anything did."""
-        space, failed = self._embedder.space, None
+        space, failed = known_space(self._embedder), None
+        searched = space or self._storage.state(attribution).space or _NO_SPACE
         if self._shared is not None:
+            embed = self._embed if space is not None else _no_vector
             index, vector, failed = self._shared.around(
-                query, attribution, space, self._embed, limit=max(_CANDIDATES, 2 * limit), kinds=kinds, as_of=as_of
+                query, attribution, searched, embed, limit=max(_CANDIDATES, 2 * limit), kinds=kinds, as_of=as_of
             )
-            self._tell_of_other_space(index.active_space)
         else:
-            index = self._cache.current(self._storage, attribution, space)
-            self._tell_of_other_space(index.active_space)
+            index = self._cache.current(self._storage, attribution, searched)
             with index.lock:
                 bare = without_names(query, index.said_by)
             # Embedding takes longer than the search, and may hang: nobody else's recall waits for it.
-            vector = self._embed(bare) if len(index) else None
+            vector = self._embed(bare) if len(index) and space is not None else None
+        self._tell_of_other_space(space, index.active_space)
         return index, vector, "recalled by words alone: the embedder failed" if vector is None else failed
 
     def context(
@@ -166,10 +169,9 @@ class Recall:
         """Start with empty caches in the child."""
         self._cache.after_fork()
 
-    def _tell_of_other_space(self, active: Space | None) -> None:
+    def _tell_of_other_space(self, space: Space | None, active: Space | None) -> None:
         """Vectors of two embedders are never compared: what this one did not embed is found by its words."""
-        space = self._embedder.space
-        if self._told or active is None or active == space:
+        if self._told or space is None or active is None or active == space:
             return
         self._told = True
         logger.warning(
@@ -297,6 +299,10 @@ class _Answer:
     recalled: list[Recalled]
     before: Mapping[str, str | None]
     degraded: str | None
+
+
+def _no_vector(query: str) -> None:
+    """What is embedded while the embedder's space can't be learnt."""
 
 
 def episode_id(message_key: str | None) -> str:
