@@ -155,11 +155,13 @@ def test_what_says_the_same_is_shown_once_in_its_newest_wording(memori):
     ("one", "other"),
     [
         ("the last train to the coast leaves at 9 at noon", "the last train to the coast leaves at 8 at noon"),
+        ("Anna loves Ben", "Ben loves Anna"),
+        ("Am I allergic to peanuts?", "I am allergic to peanuts."),
         ("Ada does eat the fish her brother caught", "Ada does not eat the fish her brother caught"),
         ("Ada can eat the fish that her brother caught here", "Ada can't eat the fish that her brother caught here"),
     ],
 )  # fmt: skip
-def test_numbers_and_negations_tell_memories_apart(memori, one, other):
+def test_numbers_negations_order_and_questions_tell_memories_apart(memori, one, other):
     memori.remember(one, attribution=ADA)
     memori.remember(other, attribution=ADA)
 

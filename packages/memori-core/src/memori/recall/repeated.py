@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from difflib import SequenceMatcher
 
 from ..model import Fact, Recalled
 from ..text import words
@@ -16,14 +17,15 @@ _OLDEST = datetime.min.replace(tzinfo=UTC)
 def shown_once(ranked: Iterable[Recalled], *, limit: int) -> list[Recalled]:
     """The first `limit` memories, each once: in the newest wording, and with the mentions of all its wordings.
 
-    Two memories say the same when they are of one kind and one speaker and hold the same words, give or take one of
-    ten; all numbers and negations must agree.
+    Two memories say the same when they are of one kind and one speaker and hold the same words in the same order, give
+    or take one of ten; all numbers and negations must agree, and asking is not saying.
     """
     groups: list[list[Recalled]] = []
-    known: list[tuple[tuple[object, ...], frozenset[str]]] = []
+    known: list[tuple[tuple[object, ...], list[str]]] = []
     for one in ranked:
-        said = frozenset(words(one.text))
-        label = (one.fact.kind, one.fact.speaker, one.fact.source, _decisive(said))
+        said = words(one.text)
+        asks = one.text.rstrip().endswith(("?", "？", "؟"))
+        label = (one.fact.kind, one.fact.speaker, one.fact.source, asks, _decisive(said))
         place = next((i for i, (other, held) in enumerate(known) if other == label and _alike(said, held)), None)
         if place is not None:
             groups[place].append(one)
@@ -45,11 +47,15 @@ def _moment(fact: Fact) -> datetime:
     return fact.said_at or fact.created_at or _OLDEST
 
 
-def _alike(some: frozenset[str], others: frozenset[str]) -> bool:
-    return some == others or len(some & others) >= _ALIKE * len(some | others)
+def _alike(some: list[str], others: list[str]) -> bool:
+    if some == others:
+        return True
+    held, other = set(some), set(others)
+    # Few pairs share so many words; only those are worth the slower look at their order.
+    return len(held & other) >= _ALIKE * len(held | other) and SequenceMatcher(None, some, others).ratio() >= _ALIKE
 
 
-def _decisive(said: frozenset[str]) -> frozenset[str]:
+def _decisive(said: list[str]) -> frozenset[str]:
     return frozenset(word for word in said if any(map(str.isdigit, word)) or word in _NEGATIONS or word.endswith("n't"))
 
 
