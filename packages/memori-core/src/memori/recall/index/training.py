@@ -19,7 +19,7 @@ def clusters(
     It yields between steps. A centre that no vector chose becomes one of the vectors (Dhillon and Modha, 2001).
     """
     random = np.random.default_rng(seed)
-    centres = sample[random.choice(len(sample), count, replace=False)]
+    centres = sample[random.choice(len(sample), count, replace=False)]  # nosec B311 - no secret
     for _ in range(rounds):
         sums = np.zeros_like(centres)
         chosen = np.zeros(count, dtype=np.int64)

@@ -57,7 +57,7 @@ class PgvectorIndex(SharedIndex):
             if not self._exists(connection, _table(space)):
                 return EntityState()
             row = connection.execute(
-                text(f"SELECT revision, generation FROM {_STATE} WHERE entity_id = :entity AND space = :space"),  # noqa: S608
+                text(f"SELECT revision, generation FROM {_STATE} WHERE entity_id = :entity AND space = :space"),  # nosec B608 # noqa: S608
                 _owner(attribution, space),
             ).first()
         return EntityState() if row is None else EntityState(row.revision, row.generation)
@@ -70,14 +70,14 @@ class PgvectorIndex(SharedIndex):
             owner, table = _owner(attribution, space), _table(space)
             connection.execute(
                 text(
-                    f"INSERT INTO {_STATE} SELECT id, :space, -1, generation FROM memori_entity "  # noqa: S608
+                    f"INSERT INTO {_STATE} SELECT id, :space, -1, generation FROM memori_entity "  # nosec B608 # noqa: S608
                     "WHERE id = :entity AND generation = :generation ON CONFLICT DO NOTHING"
                 ),
                 {**owner, "generation": delta.state.generation},
             )
             known = connection.execute(
                 text(
-                    f"SELECT revision, generation FROM {_STATE} "  # noqa: S608
+                    f"SELECT revision, generation FROM {_STATE} "  # nosec B608 # noqa: S608
                     "WHERE entity_id = :entity AND space = :space FOR UPDATE"
                 ),
                 owner,
@@ -85,13 +85,13 @@ class PgvectorIndex(SharedIndex):
             if known is None:
                 return  # erased meanwhile
             if known.generation != delta.state.generation:
-                connection.execute(text(f"DELETE FROM {table} WHERE entity_id = :entity"), owner)  # noqa: S608
+                connection.execute(text(f"DELETE FROM {table} WHERE entity_id = :entity"), owner)  # nosec B608 # noqa: S608
             elif known.revision >= delta.state.revision:
                 return
             _put(connection, table, owner["entity"], delta.rows)
             connection.execute(
                 text(
-                    f"UPDATE {_STATE} SET revision = :revision, generation = :generation "  # noqa: S608
+                    f"UPDATE {_STATE} SET revision = :revision, generation = :generation "  # nosec B608 # noqa: S608
                     "WHERE entity_id = :entity AND space = :space"
                 ),
                 {**owner, "revision": delta.state.revision, "generation": delta.state.generation},
@@ -119,7 +119,7 @@ class PgvectorIndex(SharedIndex):
             if limit < 1 or not self._exists(connection, table):
                 return []
             counted = text(
-                f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE entity_id = :entity LIMIT :most) AS counted"  # noqa: S608
+                f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE entity_id = :entity LIMIT :most) AS counted"  # nosec B608 # noqa: S608
             )
             few = connection.execute(counted, {**values, "most": self.exact + 1}).scalar_one() <= self.exact
             if not few and space.dimension <= _INDEXED:
@@ -149,11 +149,11 @@ class PgvectorIndex(SharedIndex):
                 return
             owner = {"entity": entity_key(attribution)}
             spaces = connection.execute(
-                text(f"DELETE FROM {_STATE} WHERE entity_id = :entity RETURNING space"),  # noqa: S608
+                text(f"DELETE FROM {_STATE} WHERE entity_id = :entity RETURNING space"),  # nosec B608 # noqa: S608
                 owner,
             )
             for space in spaces.scalars().all():
-                connection.execute(text(f"DELETE FROM {_named(space)} WHERE entity_id = :entity"), owner)  # noqa: S608
+                connection.execute(text(f"DELETE FROM {_named(space)} WHERE entity_id = :entity"), owner)  # nosec B608 # noqa: S608
 
         self._sql._write(delete)
 
@@ -205,7 +205,7 @@ def _put(connection: Connection, table: str, entity: str, rows: Sequence[IndexRo
     """Replace the vectors of facts. One that was retired or has lost its vectors keeps none."""
     if rows:
         connection.execute(
-            text(f"DELETE FROM {table} WHERE entity_id = :entity AND fact_id = :fact"),  # noqa: S608
+            text(f"DELETE FROM {table} WHERE entity_id = :entity AND fact_id = :fact"),  # nosec B608 # noqa: S608
             [{"entity": entity, "fact": row.fact_id} for row in rows],
         )
     new = [
@@ -226,7 +226,7 @@ def _put(connection: Connection, table: str, entity: str, rows: Sequence[IndexRo
     if new:
         connection.execute(
             text(
-                f"INSERT INTO {table} (fact_id, passage, entity_id, kind, active, began, ended, vector) VALUES "  # noqa: S608
+                f"INSERT INTO {table} (fact_id, passage, entity_id, kind, active, began, ended, vector) VALUES "  # nosec B608 # noqa: S608
                 "(:fact, :passage, :entity, :kind, :active, :began, :ended, CAST(:vector AS vector))"
             ),
             new,
@@ -247,7 +247,7 @@ def _nearest(
     asked = 2 * limit
     while True:
         query = text(
-            f"SELECT fact_id FROM {table} WHERE {owner} = :entity{which} ORDER BY {distance} LIMIT :asked"  # noqa: S608
+            f"SELECT fact_id FROM {table} WHERE {owner} = :entity{which} ORDER BY {distance} LIMIT :asked"  # nosec B608 # noqa: S608
         )
         passages = connection.execute(query, {**values, "asked": asked}).scalars().all()
         facts = list(dict.fromkeys(passages))[:limit]
