@@ -45,6 +45,11 @@ def _stem(word: str) -> str:
     return stemmed
 
 
+def asks(text: str) -> bool:
+    """Whether a text ends as a question."""
+    return text.rstrip().endswith(("?", "？", "؟"))
+
+
 def words(text: str) -> list[str]:
     """Split text into folded words in order; runs of Chinese, Japanese and Korean give overlapping pairs."""
     folded = unicodedata.normalize("NFKC", text).casefold()

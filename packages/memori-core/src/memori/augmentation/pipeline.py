@@ -20,7 +20,7 @@ from ..keys import derived_key
 from ..model import KINDS, Attribution, Fact, Proposal, StoredMessage
 from ..plugins import Plugins
 from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage, Unembedded
-from ..text import fold, terms
+from ..text import asks, fold, terms
 from .embedding import WINDOW, embed, embed_missing, voiced
 from .extraction.base import Extractor, Turn
 from .resolve import Known, resolve
@@ -34,7 +34,6 @@ _LONGEST_FACT = 2000
 _MOST_FACTS = 200
 _QUESTION = 0.25
 """The importance of a turn that asks: it seldom answers another question."""
-_QUESTION_MARKS = ("?", "？", "؟")
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +277,7 @@ def _episode(stored: StoredMessage) -> Fact:
         session_id=stored.session_id,
         position=stored.position,
         message_key=stored.key,
-        importance=_QUESTION if message.content.rstrip().endswith(_QUESTION_MARKS) else 0.5,
+        importance=_QUESTION if asks(message.content) else 0.5,
         extractor="episode/1",
     )
 

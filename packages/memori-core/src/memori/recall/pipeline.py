@@ -19,7 +19,7 @@ from ..keys import derived_key
 from ..model import Attribution, Context, Fact, Kind, Recalled, RecallWeights
 from ..plugins import Plugins
 from ..storage.base import Storage
-from ..text import fold, terms, words
+from ..text import asks, fold, terms, words
 from . import context as rendering
 from .base import Reranker
 from .entity_index import EntityIndex
@@ -276,8 +276,7 @@ class Recall:
 
         def question(one: Recalled) -> Fact | None:
             fact = found.get(asked.get(one.id) or "")
-            asks = fact is not None and fact.text.rstrip().endswith(("?", "？", "؟")) and fold(fact.text) not in said
-            return fact if asks else None
+            return fact if fact is not None and asks(fact.text) and fold(fact.text) not in said else None
 
         return [replace(one, reply_to=question(one)) for one in recalled]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from difflib import SequenceMatcher
 
 from ..model import Fact, Recalled
-from ..text import words
+from ..text import asks, words
 
 _ALIKE = 0.9
 _OLDEST = datetime.min.replace(tzinfo=UTC)
@@ -24,8 +24,7 @@ def shown_once(ranked: Iterable[Recalled], *, limit: int) -> list[Recalled]:
     known: list[tuple[tuple[object, ...], list[str]]] = []
     for one in ranked:
         said = words(one.text)
-        asks = one.text.rstrip().endswith(("?", "？", "؟"))
-        label = (one.fact.kind, one.fact.speaker, one.fact.source, asks, _decisive(said))
+        label = (one.fact.kind, one.fact.speaker, one.fact.source, asks(one.text), _decisive(said))
         place = next((i for i, (other, held) in enumerate(known) if other == label and _alike(said, held)), None)
         if place is not None:
             groups[place].append(one)
