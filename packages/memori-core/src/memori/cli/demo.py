@@ -64,6 +64,7 @@ def _needs_openai() -> None:
 def _play(database: str | None) -> Iterator[tuple[Console, Memori, LoopbackServer, Calendar]]:
     """The stage: a memory, of a new entity, and a scripted server."""
     from ..client import Memori
+    from ..settings import load
     from .loopback import LoopbackServer
 
     out = console()
