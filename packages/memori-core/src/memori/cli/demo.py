@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..client import Memori
-    from ..settings import load
     from .loopback import LoopbackServer
 
 
