@@ -176,7 +176,8 @@ class EntityIndex:
     def restore(self, arrays: Mapping[str, NDArray[Any]], state: EntityState) -> None:
         """Become, from empty, what was saved at that state. Raises `ValueError` for what does not fit together."""
         prefix = "vectors."
-        self.vectors.restore({name[len(prefix) :]: part for name, part in arrays.items() if name.startswith(prefix)})
+        parts = {name[len(prefix) :]: part for name, part in arrays.items() if name.startswith(prefix)}
+        whole = self.vectors.restore(parts)
         self._owner = array("q", arrays["owner"].tobytes())
         first, passages = (arrays[name].view(np.int64).tolist() for name in ("first", "passages"))
         lengths = arrays["lengths"].view(np.float32)
@@ -188,7 +189,7 @@ class EntityIndex:
         self.words.restore(lengths, decoded_terms(arrays))
         self.revision, self.generation = state.revision, state.generation
         # Saved before its training was over: worth saving again when that is.
-        self.unsaved = 0 if self.vectors.settled else len(self)
+        self.unsaved = 0 if whole else len(self)
 
     def become(self, other: EntityIndex) -> None:
         """Take over all that another index holds. Hold `lock`, which stays."""

@@ -71,10 +71,11 @@ class VectorIndex(ABC):
         """
         return None
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> bool:
         """Become, from empty, the index that `saved` gave. The arrays are flat bytes, read-only, mapped from a file.
 
-        Raises `ValueError` for arrays that don't fit together; the index is then thrown away.
+        Return whether that is all: False when it goes on from there in the background, and is worth saving again
+        once it is settled. Raises `ValueError` for arrays that don't fit together; the index is then thrown away.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement restore.")
 

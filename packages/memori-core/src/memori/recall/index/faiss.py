@@ -125,8 +125,8 @@ class FaissIndex(VectorIndex):
             "partitions": self._written(self._slots, len(ids)),
         }
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take over saved arrays; the vectors stay where they are, the rest is copied."""
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> bool:
+        """Take over saved arrays; the vectors stay where they are, the rest is copied. False: training goes on."""
         ids, live = arrays["ids"].view(np.int64).copy(), arrays["live"].view(np.bool_).copy()
         vectors = arrays["vectors"].view(np.float32).reshape(-1, self.dimension)
         if not len(ids) == len(live) == len(vectors):
@@ -137,7 +137,7 @@ class FaissIndex(VectorIndex):
             if index.d != self.dimension or index.ntotal > len(ids):
                 raise ValueError("the partitions are of other vectors")
             self._partitions = _Partitions(index)
-        self._tidy()
+        return not self._tidy()
 
     def close(self) -> None:
         """Let go of a training that is running: it stops at its next step."""
@@ -167,8 +167,11 @@ class FaissIndex(VectorIndex):
             slots, products = np.concatenate([slots, new]), np.concatenate([products, theirs])
         return best(slots, products, limit) if len(slots) >= limit else None
 
-    def _tidy(self) -> None:
-        """After a change: close gaps, sort new vectors in, train for the first time or for twice as many."""
+    def _tidy(self) -> bool:
+        """After a change: close gaps, sort new vectors in, train for the first time or for twice as many.
+
+        Return whether a training began.
+        """
         slots = self._slots
         if len(slots.vectors) > 2 * len(slots) + TAIL:
             # A training that is running finds that it is no longer the one, and stops.
@@ -182,8 +185,10 @@ class FaissIndex(VectorIndex):
             finally:
                 self._changing.release()
         trained_for = 0 if partitions is None else partitions.trained_for
-        if self._training is None and len(self) >= max(self._approximate_from, 2 * trained_for, 1):
+        due = self._training is None and len(self) >= max(self._approximate_from, 2 * trained_for, 1)
+        if due:
             self._train()
+        return due
 
     def _train(self) -> None:
         self._training = done = threading.Event()
