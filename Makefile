@@ -33,7 +33,7 @@ check: install ## Style, types, layering, security
 	$(RUN) bandit --quiet --configfile pyproject.toml --recursive packages
 
 test: install ## All tests, with a floor for branch coverage
-	$(RUN) pytest --cov
+	$(RUN) pytest --cov --numprocesses auto --maxprocesses 4 --dist loadfile
 
 isolated: uv ## Import each package with nothing but its own dependencies
 	@for package in $(PACKAGES); do \
