@@ -290,9 +290,7 @@ class OneFileStorage(Storage):
         def wanted(one: StoredFact) -> bool:
             fact = one.fact
             if as_of is not None:
-                began = fact.valid_from or fact.said_at or fact.created_at
-                in_time = began is not None and began <= as_of and (fact.valid_to is None or fact.valid_to > as_of)
-                status = fact.status in ("active", "superseded") and in_time
+                status = _was_true(fact, as_of)
             else:
                 status = not statuses or fact.status in statuses
             return (
@@ -332,10 +330,16 @@ class OneFileStorage(Storage):
             _apply(state, attribution, changes, expected, now)
         return self.state(attribution)
 
-    def triples(self, attribution: Attribution, *, limit: int = 1000) -> list[tuple[str, Triple]]:
-        """Triples of active facts."""
-        active = [one for one in self._facts(attribution) if one.fact.status == "active"]
-        return [(one.fact.id, triple) for one in active for triple in one.triples][:limit]
+    def triples(
+        self, attribution: Attribution, *, limit: int = 1000, as_of: datetime | None = None
+    ) -> list[tuple[str, Triple]]:
+        """Triples of active facts, or of those true at a moment."""
+        held = [
+            one
+            for one in self._facts(attribution)
+            if (one.fact.status == "active" if as_of is None else _was_true(one.fact, as_of))
+        ]
+        return [(one.fact.id, triple) for one in held for triple in one.triples][:limit]
 
     # embedding spaces
 
@@ -502,3 +506,10 @@ def _apply(
         one.fact = replace(one.fact, mentions=one.fact.mentions + 1, revision=entity.revision)
         one.said_by |= {message} if message else set()
     return tuple(added)
+
+
+def _was_true(fact: Fact, moment: datetime) -> bool:
+    """Whether a fact held in the world at a moment, as far as is known."""
+    began = fact.valid_from or fact.said_at or fact.created_at
+    in_time = began is not None and began <= moment and (fact.valid_to is None or fact.valid_to > moment)
+    return fact.status in ("active", "superseded") and in_time

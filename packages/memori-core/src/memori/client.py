@@ -42,7 +42,6 @@ from .model import (
     Receipt,
     Reindexed,
     StoredMessage,
-    Triple,
 )
 from .process import BoundedExecutor, fork_gate, on_fork
 
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from .augmentation.pipeline import Pipeline
     from .augmentation.queue import Augmentation
     from .embedding.base import Embedder
+    from .knowledge.graph import Graph
     from .llm.register import LLMRegistry
     from .plugins import Plugins
     from .recall.base import Reranker
@@ -384,9 +384,25 @@ class Memori:
             offset=offset,
         )
 
-    def graph(self, *, attribution: Attribution | None = None, limit: int = 1000) -> list[Triple]:
-        """The entity's knowledge as triples of its active facts."""
-        return [triple for _, triple in self._ready().triples(self._who(attribution), limit=limit)]
+    def graph(
+        self,
+        entity_id: str | None = None,
+        *,
+        attribution: Attribution | None = None,
+        as_of: datetime | None = None,
+        limit: int = 1000,
+    ) -> Graph:
+        """An entity's knowledge as a graph of the triples of its facts, at most `limit`; `as_of`: what was true then.
+
+        `entity_id`: whose, in this object's namespace; without it that of `attribution`, or whoever is speaking.
+        """
+        from .knowledge.graph import Graph
+
+        check_limit(limit)
+        if entity_id is not None and attribution is not None:
+            raise TypeError("Pass entity_id or attribution, not both.")
+        who = self._who(attribution) if entity_id is None else Attribution(entity_id, namespace=self.namespace)
+        return Graph([triple for _, triple in self._ready().triples(who, limit=limit, as_of=aware(as_of))])
 
     def erase(self, entity_id: str) -> dict[str, int]:
         """Delete everything about an entity for good; return how many rows of each table went."""

@@ -439,6 +439,22 @@ class StorageConformance(SpaceConformance):
         storage.apply(ADA, FactChanges(retire=(Retirement(tea.fact.id, "forgotten"),)), expected=None, now=NOW)
         assert storage.triples(ADA) == []
 
+    def test_triples_as_of_a_moment_are_those_of_facts_that_held_then(self, storage: Storage) -> None:
+        """Check that the graph of the past has what was superseded since, and not what came later."""
+        lisbon = replace(new_fact("Ada lives in Lisbon"), triples=(Triple("Ada", "lives in", "Lisbon"),))
+        porto = new_fact("Ada lives in Porto")
+        moved = NOW + timedelta(days=10)
+        porto = replace(
+            porto, fact=replace(porto.fact, valid_from=moved), triples=(Triple("Ada", "lives in", "Porto"),)
+        )
+        storage.apply(ADA, FactChanges((lisbon,), space=SPACE), expected=None, now=NOW)
+        gone = Retirement(lisbon.fact.id, "superseded", porto.fact.id, moved)
+        storage.apply(ADA, FactChanges((porto,), (gone,), space=SPACE), expected=None, now=moved)
+
+        assert [one.object for _, one in storage.triples(ADA)] == ["Porto"]
+        assert [one.object for _, one in storage.triples(ADA, as_of=NOW + timedelta(days=5))] == ["Lisbon"]
+        assert [one.object for _, one in storage.triples(ADA, as_of=moved)] == ["Porto"]
+
     # tenants
 
     @settings(max_examples=25, deadline=None, suppress_health_check=_SHARED)

@@ -434,8 +434,13 @@ class Storage(ABC):
         """Apply changes made by hand, in one transaction. Raises `RevisionConflictError` as `complete` does."""
 
     @abstractmethod
-    def triples(self, attribution: Attribution, *, limit: int = 1000) -> list[tuple[str, Triple]]:
-        """The entity's triples of active facts, each with the id of the fact it came from."""
+    def triples(
+        self, attribution: Attribution, *, limit: int = 1000, as_of: datetime | None = None
+    ) -> list[tuple[str, Triple]]:
+        """The entity's triples of active facts, each with the id of the fact it came from.
+
+        `as_of` is world time: of facts valid then, those superseded since included.
+        """
 
     @abstractmethod
     def erase(self, attribution: Attribution) -> dict[str, int]:

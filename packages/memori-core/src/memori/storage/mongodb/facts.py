@@ -243,12 +243,7 @@ def select_facts(
     offset: int = 0,
 ) -> list[tuple[str, Fact]]:
     """Facts with their fingerprints, newest first."""
-    where: dict[str, Any] = {"entity_id": entity_key(attribution)}
-    if as_of is not None:
-        where["status"] = {"$in": ["active", "superseded"]}
-        where["$and"] = _valid_at(to_micros(as_of))
-    elif statuses:
-        where["status"] = {"$in": sorted(statuses)}
+    where: dict[str, Any] = {"entity_id": entity_key(attribution), **_holding(as_of, statuses)}
     narrowed = {"_id": ids, "kind": kinds, "slot": slots, "fingerprint": fingerprints}
     where |= {name: {"$in": sorted(set(given))} for name, given in narrowed.items() if given is not None}
     if process_id is not None:
@@ -264,6 +259,12 @@ OF_A_FACT = (
     "expires_at", "superseded_by", "slot", "importance", "mentions", "tier", "message_id", "session", "position",
     "extractor", "revision",
 )  # fmt: skip
+
+
+def _holding(as_of: datetime | None, statuses: Collection[FactStatus]) -> Document:
+    if as_of is not None:
+        return {"status": {"$in": ["active", "superseded"]}, "$and": _valid_at(to_micros(as_of))}
+    return {"status": {"$in": sorted(statuses)}} if statuses else {}
 
 
 def _valid_at(moment: int) -> list[Document]:
@@ -298,9 +299,11 @@ def search(
     return [(row["_id"], codec.decode(row["search_text"])) for row in found]
 
 
-def triples(rows: Rows, attribution: Attribution, codec: Codec, *, limit: int) -> list[tuple[str, Triple]]:
-    """Triples of active facts, oldest first."""
-    where = {"entity_id": entity_key(attribution), "status": "active", "triples.0": {"$exists": True}}
+def triples(
+    rows: Rows, attribution: Attribution, codec: Codec, *, limit: int, as_of: datetime | None
+) -> list[tuple[str, Triple]]:
+    """Triples of active facts, or of those true at a moment, oldest first."""
+    where = {"entity_id": entity_key(attribution), "triples.0": {"$exists": True}, **_holding(as_of, ACTIVE)}
     found: list[tuple[str, Triple]] = []
     for row in rows.find(FACT, where, sort=[("created_at", 1), ("_id", 1)], limit=limit, fields=("triples",)):
         for one in row["triples"]:

@@ -226,10 +226,12 @@ class MongoStorage(Storage):
 
         return self._write(attribution, change)
 
-    def triples(self, attribution: Attribution, *, limit: int = 1000) -> list[tuple[str, Triple]]:
-        """Triples of active facts."""
+    def triples(
+        self, attribution: Attribution, *, limit: int = 1000, as_of: datetime | None = None
+    ) -> list[tuple[str, Triple]]:
+        """Triples of active facts, or of those true at a moment."""
         with self._read() as rows:
-            return facts.triples(rows, attribution, self._codec, limit=limit)
+            return facts.triples(rows, attribution, self._codec, limit=limit, as_of=as_of)
 
     def erase(self, attribution: Attribution) -> dict[str, int]:
         """Delete everything about the entity."""

@@ -33,6 +33,7 @@ from . import schema as t
 from .dialects import insert_missing
 from .failures import RowVanishedError
 from .planning import without_index
+from .validity import valid_at
 
 _BATCH = 500
 _NEWEST_FIRST = (t.fact.c.created_at.desc(), t.fact.c.position.desc(), t.fact.c.id.desc())
@@ -320,15 +321,8 @@ def select_facts(
     status: ColumnElement[str] = without_index(f.c.status) if keyed else f.c.status
     conditions = [owner == entity_key(attribution)]
     if as_of is not None:
-        moment = to_micros(as_of)
         statuses = ("active", "superseded")
-        conditions += [
-            or_(
-                f.c.valid_from <= moment,
-                f.c.valid_from.is_(None) & (func.coalesce(f.c.said_at, f.c.created_at) <= moment),
-            ),
-            or_(f.c.valid_to.is_(None), f.c.valid_to > moment),
-        ]
+        conditions += valid_at(as_of)
     if process_id is not None:
         conditions.append(f.c.process_id == process_key(replace(attribution, process_id=process_id)))
     if now is not None:

@@ -234,10 +234,12 @@ class SQLStorage(Storage):
 
         return self._write(change)
 
-    def triples(self, attribution: Attribution, *, limit: int = 1000) -> list[tuple[str, Triple]]:
-        """Triples of active facts."""
+    def triples(
+        self, attribution: Attribution, *, limit: int = 1000, as_of: datetime | None = None
+    ) -> list[tuple[str, Triple]]:
+        """Triples of active facts, or of those true at a moment."""
         with self._read() as connection:
-            return graph.triples(connection, attribution, self._codec, limit=limit)
+            return graph.triples(connection, attribution, self._codec, limit=limit, as_of=as_of)
 
     def erase(self, attribution: Attribution) -> dict[str, int]:
         """Delete everything about the entity."""
