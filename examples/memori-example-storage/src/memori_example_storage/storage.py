@@ -24,6 +24,7 @@ from memori.model import (
     QueueStatus,
     Receipt,
     StoredMessage,
+    Tier,
     Triple,
 )
 from memori.storage.base import (
@@ -282,6 +283,8 @@ class OneFileStorage(Storage):
         as_of: datetime | None = None,
         slots: Collection[str] | None = None,
         process_id: str | None = None,
+        tier: Tier | None = None,
+        said_before: datetime | None = None,
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Fact]:
@@ -299,6 +302,8 @@ class OneFileStorage(Storage):
                 and (kinds is None or fact.kind in kinds)
                 and (slots is None or fact.slot in slots)
                 and process_id in (None, one.process_id)
+                and tier in (None, fact.tier)
+                and (said_before is None or (fact.said_at or fact.created_at or said_before) < said_before)
             )
 
         found = [one.fact for one in self._facts(attribution) if wanted(one)]
@@ -501,6 +506,9 @@ def _apply(
             if any(gone.fact_id in window for window in other.windows.values()):
                 other.vectors, other.windows = {}, {}
                 other.fact = replace(other.fact, revision=entity.revision)
+    for placed in changes.place:
+        if (stored := entity.facts.get(placed.fact_id)) is not None:
+            stored.fact = replace(stored.fact, tier=placed.tier, expires_at=placed.expires_at)
     for fact_id, message in changes.mentions:
         one = entity.facts[fact_id]
         one.fact = replace(one.fact, mentions=one.fact.mentions + 1, revision=entity.revision)

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import BrokenPluginError, MemoriError
-from . import demo, graph, ingest, inspection, migrate, reindex, search
+from . import consolidate, demo, graph, ingest, inspection, migrate, reindex, search
 from .console import fail
 
 
@@ -59,6 +59,7 @@ def build() -> typer.Typer:
     app.command("retry")(ingest.retry)
     app.command("migrate")(migrate.migrate)
     app.command("reindex")(reindex.reindex)
+    app.command("consolidate")(consolidate.consolidate)
     app.command("plugins")(inspection.plugins)
     try:
         _add_commands_of_plugins(app)
