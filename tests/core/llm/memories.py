@@ -57,7 +57,9 @@ class WatchedMemory:
     def current_attribution(self) -> Attribution | None:
         return self.speaker.get()
 
-    def context(self, query: str, *, attribution: Attribution, exclude: Sequence[str] = ()) -> Context:
+    def context(
+        self, query: str, *, attribution: Attribution, exclude: Sequence[str] = (), opening: bool | None = None
+    ) -> Context:
         self.queries.append((query, attribution, tuple(exclude)))
         self.on_context()
         known = self.known.get(attribution.entity_id)

@@ -24,6 +24,7 @@ from memori.model import (
     QueueStatus,
     Receipt,
     StoredMessage,
+    Tier,
     Triple,
 )
 from memori.storage.base import (
@@ -282,6 +283,8 @@ class OneFileStorage(Storage):
         as_of: datetime | None = None,
         slots: Collection[str] | None = None,
         process_id: str | None = None,
+        tier: Tier | None = None,
+        said_before: datetime | None = None,
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Fact]:
@@ -290,9 +293,7 @@ class OneFileStorage(Storage):
         def wanted(one: StoredFact) -> bool:
             fact = one.fact
             if as_of is not None:
-                began = fact.valid_from or fact.said_at or fact.created_at
-                in_time = began is not None and began <= as_of and (fact.valid_to is None or fact.valid_to > as_of)
-                status = fact.status in ("active", "superseded") and in_time
+                status = _was_true(fact, as_of)
             else:
                 status = not statuses or fact.status in statuses
             return (
@@ -301,6 +302,8 @@ class OneFileStorage(Storage):
                 and (kinds is None or fact.kind in kinds)
                 and (slots is None or fact.slot in slots)
                 and process_id in (None, one.process_id)
+                and tier in (None, fact.tier)
+                and (said_before is None or (fact.said_at or fact.created_at or said_before) < said_before)
             )
 
         found = [one.fact for one in self._facts(attribution) if wanted(one)]
@@ -332,10 +335,16 @@ class OneFileStorage(Storage):
             _apply(state, attribution, changes, expected, now)
         return self.state(attribution)
 
-    def triples(self, attribution: Attribution, *, limit: int = 1000) -> list[tuple[str, Triple]]:
-        """Triples of active facts."""
-        active = [one for one in self._facts(attribution) if one.fact.status == "active"]
-        return [(one.fact.id, triple) for one in active for triple in one.triples][:limit]
+    def triples(
+        self, attribution: Attribution, *, limit: int = 1000, as_of: datetime | None = None
+    ) -> list[tuple[str, Triple]]:
+        """Triples of active facts, or of those true at a moment."""
+        held = [
+            one
+            for one in self._facts(attribution)
+            if (one.fact.status == "active" if as_of is None else _was_true(one.fact, as_of))
+        ]
+        return [(one.fact.id, triple) for one in held for triple in one.triples][:limit]
 
     # embedding spaces
 
@@ -497,8 +506,18 @@ def _apply(
             if any(gone.fact_id in window for window in other.windows.values()):
                 other.vectors, other.windows = {}, {}
                 other.fact = replace(other.fact, revision=entity.revision)
+    for placed in changes.place:
+        if (stored := entity.facts.get(placed.fact_id)) is not None:
+            stored.fact = replace(stored.fact, tier=placed.tier, expires_at=placed.expires_at)
     for fact_id, message in changes.mentions:
         one = entity.facts[fact_id]
         one.fact = replace(one.fact, mentions=one.fact.mentions + 1, revision=entity.revision)
         one.said_by |= {message} if message else set()
     return tuple(added)
+
+
+def _was_true(fact: Fact, moment: datetime) -> bool:
+    """Whether a fact held in the world at a moment, as far as is known."""
+    began = fact.valid_from or fact.said_at or fact.created_at
+    in_time = began is not None and began <= moment and (fact.valid_to is None or fact.valid_to > moment)
+    return fact.status in ("active", "superseded") and in_time

@@ -15,6 +15,7 @@ from .errors import (
 from .hookspecs import Provider, hookimpl
 from .model import (
     Attribution,
+    Consolidated,
     Context,
     Conversation,
     Fact,
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Attribution",
     "ClosedError",
+    "Consolidated",
     "Context",
     "Conversation",
     "Fact",

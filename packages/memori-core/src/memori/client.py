@@ -31,6 +31,7 @@ from .model import (
     ACTIVE,
     KINDS,
     Attribution,
+    Consolidated,
     Context,
     Conversation,
     Fact,
@@ -42,15 +43,16 @@ from .model import (
     Receipt,
     Reindexed,
     StoredMessage,
-    Triple,
 )
 from .process import BoundedExecutor, fork_gate, on_fork
 
 if TYPE_CHECKING:
+    from .augmentation.consolidation import Consolidation
     from .augmentation.extraction.base import Extractor
     from .augmentation.pipeline import Pipeline
     from .augmentation.queue import Augmentation
     from .embedding.base import Embedder
+    from .knowledge.graph import Graph
     from .llm.register import LLMRegistry
     from .plugins import Plugins
     from .recall.base import Reranker
@@ -110,8 +112,9 @@ class Memori:
     for MEMORI_DATABASE_URL, else sqlite:///memori.db. Options left out come from memori.json, then from MEMORI_* in
     the environment. `embedder`, `extractor`, `vector_index` and `reranker` (none by default) are names of installed
     providers, or instances. `pool_size`: connections kept to a database with a server, 20 by default.
-    `auto_ingest`: whether registered clients are given what is known. `redact` and `codec` see every text before it
-    is stored. Nothing is opened or loaded until it is needed.
+    `auto_ingest`: whether registered clients are given what is known. `conscious_ingest`: whether a conversation begins
+    with what stands out of all that is known (its short-term tier), on top of what answers its first turn. `redact` and
+    `codec` see every text before it is stored. Nothing is opened or loaded until it is needed.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class Memori:
         vector_index: str | type[VectorIndex] | type[SharedIndex] | None = None,
         reranker: str | Reranker | None = None,
         auto_ingest: bool | None = None,
+        conscious_ingest: bool | None = None,
         recall: RecallOptions | None = None,
         migrate: str | None = None,
         pool_size: int | None = None,
@@ -140,6 +144,7 @@ class Memori:
         named = {
             "namespace": namespace,
             "auto_ingest": auto_ingest,
+            "conscious_ingest": conscious_ingest,
             "migrate": migrate,
             "pool_size": check_pool_size(pool_size),
         }
@@ -321,10 +326,13 @@ class Memori:
         token_budget: int | None = None,
         min_relevance: float | None = None,
         exclude: Sequence[str] = (),
+        opening: bool | None = None,
     ) -> Context:
         """The block to show a model about the query, with what is in it and why.
 
-        `exclude`: texts already in front of the model, which are not repeated. Raises like `recall`.
+        `exclude`: texts already in front of the model, which are not repeated. `opening`: whether this begins a
+        conversation; None finds out whether the session of the attribution has messages. With `conscious_ingest` an
+        opening shows the short-term tier too, in up to as many tokens again. Raises like `recall`.
         """
         check_query(query)
         options = self.recall_options
@@ -335,7 +343,10 @@ class Memori:
         who = self._who(attribution)
         if not query.strip():
             return Context("")
-        return self._recall.context(query, who, limit=most, token_budget=budget, min_relevance=least, exclude=said)
+        at_hand = self._short_term(who) if self.settings.conscious_ingest and self._opens(who, opening) else []
+        return self._recall.context(
+            query, who, limit=most, token_budget=budget, min_relevance=least, exclude=said, at_hand=at_hand
+        )
 
     def remember(
         self,
@@ -384,9 +395,25 @@ class Memori:
             offset=offset,
         )
 
-    def graph(self, *, attribution: Attribution | None = None, limit: int = 1000) -> list[Triple]:
-        """The entity's knowledge as triples of its active facts."""
-        return [triple for _, triple in self._ready().triples(self._who(attribution), limit=limit)]
+    def graph(
+        self,
+        entity_id: str | None = None,
+        *,
+        attribution: Attribution | None = None,
+        as_of: datetime | None = None,
+        limit: int = 1000,
+    ) -> Graph:
+        """An entity's knowledge as a graph of the triples of its facts, at most `limit`; `as_of`: what was true then.
+
+        `entity_id`: whose, in this object's namespace; without it that of `attribution`, or whoever is speaking.
+        """
+        from .knowledge.graph import Graph
+
+        check_limit(limit)
+        if entity_id is not None and attribution is not None:
+            raise TypeError("Pass entity_id or attribution, not both.")
+        who = self._who(attribution) if entity_id is None else Attribution(entity_id, namespace=self.namespace)
+        return Graph([triple for _, triple in self._ready().triples(who, limit=limit, as_of=aware(as_of))])
 
     def erase(self, entity_id: str) -> dict[str, int]:
         """Delete everything about an entity for good; return how many rows of each table went."""
@@ -420,6 +447,18 @@ class Memori:
             progress=progress or (lambda done, total: None),
         )
 
+    def consolidate(self, *, entity_id: str | None = None) -> Consolidated:
+        """Expire what is older than `retention_days`, and put what stands out into the short-term tier: of all, or one
+        entity. The worker does the same every six hours to entities that something is learnt of.
+        """
+        from .augmentation.owners import owners_of
+
+        owners = owners_of(self._ready(), self.namespace, entity_id)
+        done = [self._consolidation.run(who, now=datetime.now(UTC)) for who in owners]
+        return Consolidated(
+            len(done), sum(d.promoted for d in done), sum(d.demoted for d in done), sum(d.expired for d in done)
+        )
+
     arecord = _twin(record)
     arecord_turn = _twin(record_turn)
     areplace_messages = _twin(replace_messages)
@@ -434,6 +473,7 @@ class Memori:
     agraph = _twin(graph)
     aerase = _twin(erase)
     areindex = _twin(reindex)
+    aconsolidate = _twin(consolidate)
 
     # parts
 
@@ -448,6 +488,7 @@ class Memori:
             self._current.get,
             drain_timeout=self.settings.drain_timeout,
             max_attempts=self.settings.max_attempts,
+            learnt=lambda who: self._consolidation.after(who, now=datetime.now(UTC)),
         )
 
     @lazy
@@ -522,6 +563,13 @@ class Memori:
             max_attempts=self.settings.max_attempts,
             written=self._follow,
         )
+
+    @lazy
+    def _consolidation(self) -> Consolidation:
+        from .augmentation.consolidation import Consolidation
+
+        expire = lambda who, facts: self._pipeline.expire(who, facts)  # noqa: E731 - the pipeline is made when needed
+        return Consolidation(self._storage, self.settings.retention_days, expire)
 
     @lazy
     def _shares_index(self) -> bool:
@@ -635,6 +683,16 @@ class Memori:
             importance=min(max(importance, 0.0), 1.0),
             extractor="by hand",
         )
+
+    def _opens(self, who: Attribution, opening: bool | None) -> bool:
+        if opening is not None or who.session_id is None:
+            return bool(opening)
+        return not self._ready().messages(who, limit=1)
+
+    def _short_term(self, who: Attribution) -> list[Fact]:
+        from .augmentation.consolidation import short_term
+
+        return short_term(self._ready(), who, now=datetime.now(UTC))
 
     def _fact(self, fact_id: str, who: Attribution) -> Fact:
         found = self._ready().facts(who, ids=[fact_id], statuses=())

@@ -13,6 +13,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 Kind = Literal["fact", "preference", "skill", "rule", "event", "relationship", "attribute", "person", "episode"]
 SourceClass = Literal["user_input", "assistant", "tool", "web", "system"]
 FactStatus = Literal["active", "superseded", "quarantined", "forgotten"]
+Tier = Literal["short", "long"]
 JobState = Literal["pending", "running", "done", "dead"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -190,6 +191,16 @@ class Reindexed:
 
 
 @dataclass(frozen=True, slots=True)
+class Consolidated:
+    """What `consolidate` did: entities seen to, facts put into the short-term tier, taken out of it, and expired."""
+
+    entities: int = 0
+    promoted: int = 0
+    demoted: int = 0
+    expired: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Triple:
     """A statement as subject, predicate, object, with the type of each node (PERSON, ORG, ...)."""
 
@@ -228,6 +239,7 @@ class Fact:
 
     `valid_from` and `valid_to` bound when it held in the world; `retired_at` is when it left the active set.
     `importance` is 0..1. `slot` names what a single-valued fact is about; a new value supersedes the old.
+    `tier`: consolidation keeps what stands out in "short"; `expires_at` is when its place there ends.
     """
 
     id: str
@@ -246,7 +258,7 @@ class Fact:
     slot: str | None = None
     importance: float = 0.5
     mentions: int = 1
-    tier: Literal["short", "long"] = "long"
+    tier: Tier = "long"
     message_key: str | None = None
     session_id: str | None = None
     position: int | None = None

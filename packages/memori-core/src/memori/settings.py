@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     JsonConfigSettingsSource,
@@ -14,6 +14,7 @@ from pydantic_settings import (
 )
 
 from .errors import ConfigurationError
+from .model import KINDS
 
 
 class Settings(BaseSettings):
@@ -31,6 +32,13 @@ class Settings(BaseSettings):
     reranker: str = Field(default="", description="Which reranker reorders what recall found; empty for none.")
     migrate: Literal["auto", "check", "off"] = Field(default="auto", description="What to do with an old schema.")
     auto_ingest: bool = Field(default=True, description="Whether registered clients are given what is known.")
+    conscious_ingest: bool = Field(
+        default=False, description="Whether a conversation begins with what stands out of all that is known."
+    )
+    retention_days: dict[str, int] | int | None = Field(
+        default=None,
+        description='Days after which memories expire: a number, or one for each kind as JSON, {"episode": 365}.',
+    )
     recall_timeout: float = Field(default=2.0, gt=0, description="A model call waits this long for memory, no longer.")
     token_budget: int = Field(default=250, gt=0, description="Tokens the injected block may take.")
     min_relevance: float = Field(default=0.15, ge=0, le=1, description="Below this score nothing is recalled.")
@@ -53,6 +61,16 @@ class Settings(BaseSettings):
         default=2048, ge=1, description="Megabytes that the indexes in memory may take; the longest unused goes first."
     )
     disabled_plugins: str = Field(default="", description="Comma-separated names of plugins not to load.")
+
+    @field_validator("retention_days")
+    @classmethod
+    def _retention(cls, days: dict[str, int] | int | None) -> dict[str, int] | int | None:
+        named = days if isinstance(days, dict) else {}
+        if unknown := sorted(set(named) - set(KINDS)):
+            raise ValueError(f"there is no kind {unknown[0]!r}; kinds are {', '.join(KINDS)}")
+        if any(one < 1 for one in (named.values() if days is None or isinstance(days, dict) else (days,))):
+            raise ValueError("days are 1 or more; leave it out to keep everything")
+        return days
 
     @classmethod
     def settings_customise_sources(

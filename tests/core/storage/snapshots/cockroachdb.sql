@@ -80,6 +80,8 @@ CREATE INDEX ix_memori_fact_revision ON memori_entity_fact (entity_id, revision)
 
 CREATE INDEX ix_memori_fact_slot ON memori_entity_fact (entity_id, slot);
 
+CREATE INDEX ix_memori_fact_tier ON memori_entity_fact (entity_id, tier);
+
 CREATE TABLE memori_item (
     id VARCHAR(32) NOT NULL,
     entity_id VARCHAR(32) NOT NULL,

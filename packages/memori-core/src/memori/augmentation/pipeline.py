@@ -112,15 +112,23 @@ class Pipeline:
         """
         changes = FactChanges(retire=(Retirement(fact.id, "forgotten"),))
         self._storage.apply(attribution, changes, expected=None, now=datetime.now(UTC))
-        self._embed_again(attribution, fact)
+        self._embed_again(attribution, [fact])
         self._written(attribution)
 
-    def _embed_again(self, attribution: Attribution, fact: Fact) -> None:
-        if fact.kind != "episode":
+    def expire(self, attribution: Attribution, facts: Sequence[Fact]) -> None:
+        """Never find those facts again: what they were kept for is over."""
+        changes = FactChanges(retire=tuple(Retirement(fact.id, "forgotten") for fact in facts))
+        self._storage.apply(attribution, changes, expected=None, now=datetime.now(UTC))
+        self._embed_again(attribution, facts)
+        self._written(attribution)
+
+    def _embed_again(self, attribution: Attribution, unsaid: Sequence[Fact]) -> None:
+        episodes = sum(fact.kind == "episode" for fact in unsaid)
+        if not episodes:
             return
         try:
             # Those that lost their vectors have just changed, so they come first.
-            embed_missing(self._storage, self._embedder, attribution, limit=WINDOW)
+            embed_missing(self._storage, self._embedder, attribution, limit=episodes * WINDOW)
         except Exception as error:  # noqa: BLE001 - an embedder of anybody's may raise anything; the fact is forgotten
             telemetry.failure(logger, "embedding what was said around a forgotten message (found by words)", error)
 

@@ -34,11 +34,14 @@ class Augmentation:
         *,
         drain_timeout: float,
         max_attempts: int,
+        learnt: Callable[[Attribution], None] = lambda _: None,
     ) -> None:
+        """`learnt` is called with each entity that jobs were worked off for; it does not raise."""
         self.storage = storage
         self.drain_timeout = drain_timeout
         self._max_attempts = max_attempts
         self._pipeline = pipeline
+        self._learnt = learnt
         self._who = who
         self._lock = threading.Lock()
         self._enqueued: dict[str, str] = {}
@@ -100,6 +103,8 @@ class Augmentation:
                 give_back(self.storage, job, error, max_attempts=self._max_attempts)
             return
         pipeline.process(jobs)
+        for namespace, entity_id in {(job.attribution.namespace, job.attribution.entity_id) for job in jobs}:
+            self._learnt(Attribution(entity_id, namespace=namespace))
 
     def close(self) -> None:
         """Drain within the bound and let the worker go."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..embedding.base import Embedder
-from ..errors import IdentityError, StorageError
+from ..errors import StorageError
 from ..model import Attribution, Reindexed
-from ..storage.base import EntityState, Storage, Unembedded
+from ..storage.base import Storage, Unembedded
 from .embedding import embed_missing
+from .owners import owners_of
 
-_PAGE = 500
 _PATIENCE = 10
 
 
@@ -30,7 +30,7 @@ def reindex(
     others record meanwhile is embedded too before an entity goes over. Raises `IdentityError` for an unknown entity.
     """
     space, done = embedder.space, 0
-    owners = list(_all(storage, namespace)) if entity_id is None else [_known(storage, namespace, entity_id)]
+    owners = owners_of(storage, namespace, entity_id)
     total = sum(storage.count_unembedded(who, space) for who in owners)
     progress(done, total)
     for who in owners:
@@ -55,20 +55,3 @@ def _sweep(storage: Storage, embedder: Embedder, who: Attribution, batch: int) -
             raise StorageError(f"{storage.display} does not keep the vectors of fact {page[0].fact.id!r}.")
         last = page
         yield len(page)
-
-
-def _all(storage: Storage, namespace: str) -> Iterator[Attribution]:
-    after: str | None = None
-    while page := storage.entities(namespace, after=after, limit=_PAGE):
-        yield from (Attribution(entity, namespace=namespace) for entity in page)
-        after = page[-1]
-
-
-def _known(storage: Storage, namespace: str, entity_id: str) -> Attribution:
-    who = Attribution(entity_id, namespace=namespace)
-    if storage.state(who) == EntityState():
-        raise IdentityError(
-            f"Nothing is stored about an entity {entity_id!r} in {storage.display}, namespace {namespace!r}. "
-            "Ids are exact, case included."
-        )
-    return who

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import BrokenPluginError, MemoriError
-from . import demo, ingest, inspection, migrate, reindex, search
+from . import consolidate, demo, graph, ingest, inspection, migrate, reindex, search
 from .console import fail
 
 
@@ -54,10 +54,12 @@ def build() -> typer.Typer:
     app.command("recall")(search.recall)
     app.command("facts")(search.facts)
     app.command("forget")(search.forget)
+    app.command("graph")(graph.graph)
     app.command("status")(inspection.status)
     app.command("retry")(ingest.retry)
     app.command("migrate")(migrate.migrate)
     app.command("reindex")(reindex.reindex)
+    app.command("consolidate")(consolidate.consolidate)
     app.command("plugins")(inspection.plugins)
     try:
         _add_commands_of_plugins(app)

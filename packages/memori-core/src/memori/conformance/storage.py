@@ -18,7 +18,7 @@ from ..embedding.base import Space
 from ..errors import RevisionConflictError, StorageError, UnknownFactError
 from ..keys import new_key
 from ..model import Attribution, Fact, Message, ToolCall, Triple
-from ..storage.base import EntityState, FactChanges, Job, NewFact, Retirement, Storage, Turn
+from ..storage.base import EntityState, FactChanges, Job, NewFact, Placement, Retirement, Storage, Turn
 from ..text import fold, terms
 from .spaces import SpaceConformance
 
@@ -438,6 +438,52 @@ class StorageConformance(SpaceConformance):
         assert storage.triples(BOB) == []
         storage.apply(ADA, FactChanges(retire=(Retirement(tea.fact.id, "forgotten"),)), expected=None, now=NOW)
         assert storage.triples(ADA) == []
+
+    def test_a_fact_has_its_place_in_a_tier(self, storage: Storage) -> None:
+        """Check that a tier is listed by itself, that its end is kept, and that nobody else's fact is placed."""
+        tea, bees = new_fact("Ada likes tea"), new_fact("Ada keeps bees")
+        storage.apply(ADA, FactChanges((tea, bees), space=SPACE), expected=None, now=NOW)
+        storage.apply(BOB, FactChanges((new_fact("Bob rows"),), space=SPACE), expected=None, now=NOW)
+        ends = NOW + timedelta(days=7)
+        for who in (BOB, ADA):
+            placed = FactChanges(place=(Placement(tea.fact.id, "short", ends),))
+            storage.apply(who, placed, expected=storage.state(who), now=NOW)
+
+        (found,) = storage.facts(ADA, tier="short")
+        assert (found.id, found.tier, found.expires_at) == (tea.fact.id, "short", ends)
+        assert [fact.id for fact in storage.facts(ADA, tier="long")] == [bees.fact.id]
+        assert storage.facts(BOB, tier="short") == []
+        gone = Retirement(tea.fact.id, "forgotten")
+        storage.apply(ADA, FactChanges(retire=(gone,)), expected=None, now=NOW)
+        assert storage.facts(ADA, tier="short") == []
+
+    def test_facts_said_before_a_moment_are_listed(self, storage: Storage) -> None:
+        """Check that age goes by when a fact was said, and by when it was stored where that is not known."""
+        old = new_fact("long ago", said_at=NOW - timedelta(days=400))
+        new = new_fact("just now", said_at=NOW)
+        unknown = new_fact("some day", said_at=None)
+        storage.apply(ADA, FactChanges((old, new, unknown)), expected=None, now=NOW - timedelta(days=1))
+
+        before = storage.facts(ADA, said_before=NOW - timedelta(days=30))
+        assert [fact.text for fact in before] == ["long ago"]
+        assert {fact.text for fact in storage.facts(ADA, said_before=NOW)} == {"long ago", "some day"}
+        assert storage.facts(ADA, said_before=NOW, kinds=["event"], limit=5) == []
+
+    def test_triples_as_of_a_moment_are_those_of_facts_that_held_then(self, storage: Storage) -> None:
+        """Check that the graph of the past has what was superseded since, and not what came later."""
+        lisbon = replace(new_fact("Ada lives in Lisbon"), triples=(Triple("Ada", "lives in", "Lisbon"),))
+        porto = new_fact("Ada lives in Porto")
+        moved = NOW + timedelta(days=10)
+        porto = replace(
+            porto, fact=replace(porto.fact, valid_from=moved), triples=(Triple("Ada", "lives in", "Porto"),)
+        )
+        storage.apply(ADA, FactChanges((lisbon,), space=SPACE), expected=None, now=NOW)
+        gone = Retirement(lisbon.fact.id, "superseded", porto.fact.id, moved)
+        storage.apply(ADA, FactChanges((porto,), (gone,), space=SPACE), expected=None, now=moved)
+
+        assert [one.object for _, one in storage.triples(ADA)] == ["Porto"]
+        assert [one.object for _, one in storage.triples(ADA, as_of=NOW + timedelta(days=5))] == ["Lisbon"]
+        assert [one.object for _, one in storage.triples(ADA, as_of=moved)] == ["Porto"]
 
     # tenants
 

@@ -32,8 +32,13 @@ class Memory(Protocol):
     def current_attribution(self) -> Attribution | None:
         """Who is speaking in the current context."""
 
-    def context(self, query: str, *, attribution: Attribution, exclude: Sequence[str] = ()) -> Context:
-        """Recall and render; blocks. Texts in `exclude` are already in front of the model."""
+    def context(
+        self, query: str, *, attribution: Attribution, exclude: Sequence[str] = (), opening: bool | None = None
+    ) -> Context:
+        """Recall and render; blocks. Texts in `exclude` are already in front of the model.
+
+        `opening`: whether the request begins a conversation.
+        """
 
     def record_turn(self, messages: Sequence[Message], *, attribution: Attribution, resent: int) -> Receipt:
         """Store a turn in one transaction; blocks. The first `resent` messages may have been stored before."""

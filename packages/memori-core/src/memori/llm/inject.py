@@ -108,7 +108,8 @@ class Recaller:
     def _recall(self, request: Request, attribution: Attribution) -> str:
         exclude = [message.content for message in request.messages if message.content]
         with suppress():
-            return self.memory.context(request.query, attribution=attribution, exclude=exclude).text
+            opening = request.thread is None and not any(one.role == "assistant" for one in request.messages)
+            return self.memory.context(request.query, attribution=attribution, exclude=exclude, opening=opening).text
 
     def _missed(self, error: Exception) -> str:
         if isinstance(error, TimeoutError) and not str(error):

@@ -131,11 +131,19 @@ class Recall:
 
     def context(
         self, query: str, attribution: Attribution, *, limit: int, token_budget: int, min_relevance: float,
-        exclude: Sequence[str] = (),
+        exclude: Sequence[str] = (), at_hand: Sequence[Fact] = (),
     ) -> Context:  # fmt: skip
-        """Render what answers the query, without what the request says already."""
+        """Render what answers the query, without what the request says already, and then what is at hand anyway.
+
+        What is at hand may take as many tokens again.
+        """
         answer = self._answer(query, attribution, limit + len(exclude), None, None, min_relevance)
         recalled = self._unsaid(answer.recalled, attribution, exclude)[:limit]
+        if at_hand:
+            shown = {one.id for one in recalled}
+            others = [Recalled(fact, 0.0, {"short term": 1.0}) for fact in at_hand if fact.id not in shown]
+            recalled += self._unsaid(others, attribution, exclude)
+            token_budget *= 2
         own = next(self._plugins.ask("memori_render_context", recalled=recalled, token_budget=token_budget), None)
         if isinstance(own, str) and recalled:
             body = rendering.escape(own)[: token_budget * 4]

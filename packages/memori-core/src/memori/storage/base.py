@@ -27,6 +27,7 @@ from ..model import (
     QueueStatus,
     Receipt,
     StoredMessage,
+    Tier,
     Transcript,
     Triple,
 )
@@ -124,6 +125,15 @@ class Retirement:
 
 
 @dataclass(frozen=True, slots=True)
+class Placement:
+    """The tier of a fact, and when its place in it ends. Ids the entity hasn't got are passed over."""
+
+    fact_id: str
+    tier: Tier
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FactChanges:
     """What becomes of an entity's facts, in one transaction. `mentions` pairs fact ids with message keys.
 
@@ -134,9 +144,10 @@ class FactChanges:
     retire: tuple[Retirement, ...] = ()
     mentions: tuple[tuple[str, str | None], ...] = ()
     space: Space | None = None
+    place: tuple[Placement, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.add or self.retire or self.mentions)
+        return bool(self.add or self.retire or self.mentions or self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,12 +419,15 @@ class Storage(ABC):
         as_of: datetime | None = None,
         slots: Collection[str] | None = None,
         process_id: str | None = None,
+        tier: Tier | None = None,
+        said_before: datetime | None = None,
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Fact]:
         """Return the entity's facts, newest first, narrowed by whatever is given.
 
-        `as_of` is world time: facts valid then, those superseded since included.
+        `as_of` is world time: facts valid then, those superseded since included. `said_before`: said, or where that is
+        not known stored, before that moment.
         """
 
     @abstractmethod
@@ -434,8 +448,13 @@ class Storage(ABC):
         """Apply changes made by hand, in one transaction. Raises `RevisionConflictError` as `complete` does."""
 
     @abstractmethod
-    def triples(self, attribution: Attribution, *, limit: int = 1000) -> list[tuple[str, Triple]]:
-        """The entity's triples of active facts, each with the id of the fact it came from."""
+    def triples(
+        self, attribution: Attribution, *, limit: int = 1000, as_of: datetime | None = None
+    ) -> list[tuple[str, Triple]]:
+        """The entity's triples of active facts, each with the id of the fact it came from.
+
+        `as_of` is world time: of facts valid then, those superseded since included.
+        """
 
     @abstractmethod
     def erase(self, attribution: Attribution) -> dict[str, int]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...embedding.base import Space
 from ...errors import RevisionConflictError, UnknownFactError
 from ...keys import derived_key
-from ...model import ACTIVE, Attribution, Fact, FactStatus, Kind, Triple
+from ...model import ACTIVE, Attribution, Fact, FactStatus, Kind, Tier, Triple
 from ..base import Codec, Delta, EntityState, FactChanges, IndexRow, NewFact
 from ..values import (
     entity_key,
@@ -67,7 +67,7 @@ def apply(
         return _state(entity), ()
     revision, moment = entity["revision"] + 1, to_micros(now)
     named = {one.fact.id for one in changes.add} | {one.fact_id for one in changes.retire}
-    named |= {fact_id for fact_id, _ in changes.mentions}
+    named |= {fact_id for fact_id, _ in changes.mentions} | {one.fact_id for one in changes.place}
     where = {"entity_id": entity["_id"], "_id": {"$in": sorted(named)}}
     there = {row["_id"]: row for row in unit.find(FACT, where, fields=("mentions", "said_by", "valid_to"))}
     added = [one for one in changes.add if one.fact.id not in there]
@@ -87,6 +87,9 @@ def apply(
             one["said_by"] = list(dict.fromkeys([*one["said_by"], *([message_key] if message_key else [])]))
             counted = {"mentions": one["mentions"], "said_by": one["said_by"]}
             unit.set(FACT, fact_id, {**counted, "revision": revision})
+    for placed in changes.place:
+        if placed.fact_id in there:
+            unit.set(FACT, placed.fact_id, {"tier": placed.tier, "expires_at": optional_micros(placed.expires_at)})
     _withdraw(unit, entity["_id"], [one.fact_id for one in changes.retire if one.status != "superseded"], revision)
     space = entity["active_space"] or (changes.space.key if changes.space else None)
     entity = {**entity, "revision": revision, "active_space": space}
@@ -239,20 +242,22 @@ def select_facts(
     slots: Collection[str] | None = None,
     process_id: str | None = None,
     fingerprints: Collection[str] | None = None,
+    tier: Tier | None = None,
+    said_before: datetime | None = None,
     limit: int | None = None,
     offset: int = 0,
 ) -> list[tuple[str, Fact]]:
     """Facts with their fingerprints, newest first."""
-    where: dict[str, Any] = {"entity_id": entity_key(attribution)}
-    if as_of is not None:
-        where["status"] = {"$in": ["active", "superseded"]}
-        where["$and"] = _valid_at(to_micros(as_of))
-    elif statuses:
-        where["status"] = {"$in": sorted(statuses)}
+    where: dict[str, Any] = {"entity_id": entity_key(attribution), **_holding(as_of, statuses)}
     narrowed = {"_id": ids, "kind": kinds, "slot": slots, "fingerprint": fingerprints}
     where |= {name: {"$in": sorted(set(given))} for name, given in narrowed.items() if given is not None}
     if process_id is not None:
         where["process_id"] = process_key(replace(attribution, process_id=process_id))
+    if tier is not None:
+        where["tier"] = tier
+    if said_before is not None:
+        then = {"$lt": to_micros(said_before)}
+        where["$or"] = [{"said_at": then}, {"said_at": None, "created_at": then}]
     newest = [("created_at", -1), ("position", -1), ("_id", -1)]
     fields = (*OF_A_FACT, "fingerprint")
     found = rows.find(FACT, where, sort=newest, limit=limit, skip=offset, fields=fields)
@@ -264,6 +269,12 @@ OF_A_FACT = (
     "expires_at", "superseded_by", "slot", "importance", "mentions", "tier", "message_id", "session", "position",
     "extractor", "revision",
 )  # fmt: skip
+
+
+def _holding(as_of: datetime | None, statuses: Collection[FactStatus]) -> Document:
+    if as_of is not None:
+        return {"status": {"$in": ["active", "superseded"]}, "$and": _valid_at(to_micros(as_of))}
+    return {"status": {"$in": sorted(statuses)}} if statuses else {}
 
 
 def _valid_at(moment: int) -> list[Document]:
@@ -298,9 +309,11 @@ def search(
     return [(row["_id"], codec.decode(row["search_text"])) for row in found]
 
 
-def triples(rows: Rows, attribution: Attribution, codec: Codec, *, limit: int) -> list[tuple[str, Triple]]:
-    """Triples of active facts, oldest first."""
-    where = {"entity_id": entity_key(attribution), "status": "active", "triples.0": {"$exists": True}}
+def triples(
+    rows: Rows, attribution: Attribution, codec: Codec, *, limit: int, as_of: datetime | None
+) -> list[tuple[str, Triple]]:
+    """Triples of active facts, or of those true at a moment, oldest first."""
+    where = {"entity_id": entity_key(attribution), "triples.0": {"$exists": True}, **_holding(as_of, ACTIVE)}
     found: list[tuple[str, Triple]] = []
     for row in rows.find(FACT, where, sort=[("created_at", 1), ("_id", 1)], limit=limit, fields=("triples",)):
         for one in row["triples"]:

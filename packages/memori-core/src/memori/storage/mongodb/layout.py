@@ -36,7 +36,7 @@ VERSION = "memori_schema_version"
 OWNED = (SESSION, CONVERSATION, MESSAGE, FACT, ITEM, JOB, ENTITY)
 """What belongs to an entity, in the order it is written: what others refer to comes before them, the revision last."""
 
-NEWEST = 1
+NEWEST = 2
 _REMOVED_FOR = 24 * 3600
 
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -54,6 +54,7 @@ _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("entity_id", "status", "created_at"),
         ("entity_id", "fingerprint"),
         ("entity_id", "slot"),
+        ("entity_id", "tier"),
         ("entity_id", "terms"),
     ),
     ITEM: (("entity_id", "updated_at"), ("expires_at",)),

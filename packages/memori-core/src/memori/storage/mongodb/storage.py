@@ -22,6 +22,7 @@ from ...model import (
     QueueStatus,
     Receipt,
     StoredMessage,
+    Tier,
     Transcript,
     Triple,
 )
@@ -193,6 +194,8 @@ class MongoStorage(Storage):
         as_of: datetime | None = None,
         slots: Collection[str] | None = None,
         process_id: str | None = None,
+        tier: Tier | None = None,
+        said_before: datetime | None = None,
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Fact]:
@@ -200,7 +203,7 @@ class MongoStorage(Storage):
         with self._read() as rows:
             found = facts.select_facts(
                 rows, attribution, self._codec, ids=ids, kinds=kinds, statuses=statuses, as_of=as_of, slots=slots,
-                process_id=process_id, limit=limit, offset=offset,
+                process_id=process_id, tier=tier, said_before=said_before, limit=limit, offset=offset,
             )  # fmt: skip
         return [fact for _, fact in found]
 
@@ -226,10 +229,12 @@ class MongoStorage(Storage):
 
         return self._write(attribution, change)
 
-    def triples(self, attribution: Attribution, *, limit: int = 1000) -> list[tuple[str, Triple]]:
-        """Triples of active facts."""
+    def triples(
+        self, attribution: Attribution, *, limit: int = 1000, as_of: datetime | None = None
+    ) -> list[tuple[str, Triple]]:
+        """Triples of active facts, or of those true at a moment."""
         with self._read() as rows:
-            return facts.triples(rows, attribution, self._codec, limit=limit)
+            return facts.triples(rows, attribution, self._codec, limit=limit, as_of=as_of)
 
     def erase(self, attribution: Attribution) -> dict[str, int]:
         """Delete everything about the entity."""

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, bindparam, func, or_, select, union_all, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, bindparam, func, select, union_all, update
 
 from ...embedding.base import Space
 from ...errors import RevisionConflictError
 from ...keys import derived_key
-from ...model import ACTIVE, KINDS, STATUSES, Attribution, Fact, FactStatus, Kind
-from ..base import Codec, Delta, EntityState, FactChanges, IndexRow, Retirement
+from ...model import ACTIVE, KINDS, STATUSES, Attribution, Fact, FactStatus, Kind, Tier
+from ..base import Codec, Delta, EntityState, FactChanges, IndexRow, Placement, Retirement
 from ..values import (
     entity_key,
     fact_values,
@@ -33,6 +33,7 @@ from . import schema as t
 from .dialects import insert_missing
 from .failures import RowVanishedError
 from .planning import without_index
+from .validity import valid_at
 
 _BATCH = 500
 _NEWEST_FIRST = (t.fact.c.created_at.desc(), t.fact.c.position.desc(), t.fact.c.id.desc())
@@ -81,6 +82,7 @@ def apply(
     added = _add(connection, attribution, changes, codec, revision=revision, moment=moment)
     _retire(connection, key, changes.retire, revision=revision, moment=moment)
     _count_mentions(connection, key, changes.mentions, revision=revision)
+    _place(connection, key, changes.place)
     return added
 
 
@@ -147,6 +149,21 @@ def _withdraw(connection: Connection, entity: str, unsaid: Sequence[str], *, rev
                 some = touched[at : at + _BATCH]
                 connection.execute(e.delete().where(e.c.entity_id == entity, e.c.fact_id.in_(some)))
                 connection.execute(update(f).where(f.c.entity_id == entity, f.c.id.in_(some)).values(revision=revision))
+
+
+def _place(connection: Connection, entity: str, placements: Sequence[Placement]) -> None:
+    # Nothing that an index holds changes, so the facts keep their revision.
+    f = t.fact
+    statement = (
+        update(f)
+        .where(f.c.entity_id == entity, f.c.id == bindparam("placed_id"))
+        .values(tier=bindparam("new_tier"), expires_at=bindparam("until", type_=BigInteger))
+    )
+    rows = [
+        {"placed_id": one.fact_id, "new_tier": one.tier, "until": optional_micros(one.expires_at)} for one in placements
+    ]
+    if rows:
+        connection.execute(statement, rows)
 
 
 def _count_mentions(
@@ -309,30 +326,26 @@ def select_facts(
     slots: Collection[str] | None = None,
     process_id: str | None = None,
     fingerprints: Collection[str] | None = None,
-    now: datetime | None = None,
+    tier: Tier | None = None,
+    said_before: datetime | None = None,
     limit: int | None = None,
     offset: int = 0,
 ) -> list[tuple[str, Fact]]:
     """Facts with their fingerprints, newest first. Ids, slots and fingerprints may be many; they go in batches."""
     f, s = t.fact, t.session
-    keyed = any(values is not None for values in (ids, slots, fingerprints))
+    keyed = any(values is not None for values in (ids, slots, fingerprints, tier))
     owner: ColumnElement[str] = f.c.entity_id if ids is None else without_index(f.c.entity_id)
     status: ColumnElement[str] = without_index(f.c.status) if keyed else f.c.status
     conditions = [owner == entity_key(attribution)]
     if as_of is not None:
-        moment = to_micros(as_of)
         statuses = ("active", "superseded")
-        conditions += [
-            or_(
-                f.c.valid_from <= moment,
-                f.c.valid_from.is_(None) & (func.coalesce(f.c.said_at, f.c.created_at) <= moment),
-            ),
-            or_(f.c.valid_to.is_(None), f.c.valid_to > moment),
-        ]
+        conditions += valid_at(as_of)
     if process_id is not None:
         conditions.append(f.c.process_id == process_key(replace(attribution, process_id=process_id)))
-    if now is not None:
-        conditions.append(or_(f.c.expires_at.is_(None), f.c.expires_at > to_micros(now)))
+    if tier is not None:
+        conditions.append(f.c.tier == tier)
+    if said_before is not None:
+        conditions.append(func.coalesce(f.c.said_at, f.c.created_at) < to_micros(said_before))
     query = select(f, s.c.external_id.label("session")).outerjoin(s, s.c.id == f.c.session_id)
     if limit is not None and not keyed:
         page = _newest(conditions, statuses or STATUSES, KINDS if kinds is None else kinds, limit + offset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
@@ -13,6 +14,7 @@ from ..base import Codec, NewFact
 from ..values import entity_key
 from . import schema as t
 from .dialects import insert_missing
+from .validity import valid_at
 
 
 def connect(connection: Connection, entity: str, facts: Sequence[NewFact], codec: Codec) -> None:
@@ -67,8 +69,13 @@ def nodes(connection: Connection, of_facts: Sequence[ColumnElement[bool]], codec
     return found
 
 
-def triples(connection: Connection, attribution: Attribution, codec: Codec, *, limit: int) -> list[tuple[str, Triple]]:
-    """Triples of active facts."""
+def triples(
+    connection: Connection, attribution: Attribution, codec: Codec, *, limit: int, as_of: datetime | None
+) -> list[tuple[str, Triple]]:
+    """Triples of active facts, or of those true at a moment."""
+    holds = [t.fact.c.status == "active"]
+    if as_of is not None:
+        holds = [t.fact.c.status.in_(("active", "superseded")), *valid_at(as_of)]
     g, p = t.triple, t.predicate
     subject, target = t.node.alias("subject"), t.node.alias("target")
     query = (
@@ -86,7 +93,7 @@ def triples(connection: Connection, attribution: Attribution, codec: Codec, *, l
             .join(p, p.c.id == g.c.predicate_id)
             .join(target, target.c.id == g.c.object_id)
         )
-        .where(g.c.entity_id == entity_key(attribution), t.fact.c.status == "active")
+        .where(g.c.entity_id == entity_key(attribution), *holds)
         .order_by(g.c.id)
         .limit(limit)
     )

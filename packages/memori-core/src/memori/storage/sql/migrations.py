@@ -50,20 +50,29 @@ def _create_tables(inspector: Inspector, traits: Traits) -> Iterator[ExecutableD
 
 def _order_facts(inspector: Inspector, traits: Traits) -> Iterator[ExecutableDDLElement]:
     """An index by status and kind becomes one that also knows which fact is the newest."""
-    if not inspector.has_table(fact.name):
-        return  # a plan for an empty database: the first step makes the table with its indexes
-    present = {str(index["name"]) for index in inspector.get_indexes(fact.name)}
-    newest, former = "ix_memori_fact_newest", "ix_memori_fact_status"
-    if newest not in present:
-        yield from (CreateIndex(index) for index in fact.indexes if index.name == newest)
-    if former in present:
+    yield from _index(inspector, "ix_memori_fact_newest")
+    former = "ix_memori_fact_status"
+    if inspector.has_table(fact.name) and former in {str(one["name"]) for one in inspector.get_indexes(fact.name)}:
         # A table of another MetaData: the index is none of the schema's any more.
         yield DropIndex(Index(former, Table(fact.name, MetaData(), Column("kind")).c.kind))
+
+
+def _find_tiers(inspector: Inspector, traits: Traits) -> Iterator[ExecutableDDLElement]:
+    """An index by tier: the short one holds few facts of many."""
+    yield from _index(inspector, "ix_memori_fact_tier")
+
+
+def _index(inspector: Inspector, name: str) -> Iterator[ExecutableDDLElement]:
+    if not inspector.has_table(fact.name):
+        return  # a plan for an empty database: the first step makes the table with its indexes
+    if name not in {str(index["name"]) for index in inspector.get_indexes(fact.name)}:
+        yield from (CreateIndex(index) for index in fact.indexes if index.name == name)
 
 
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "create the tables", _create_tables),
     Migration(2, "find the newest facts of a kind by an index", _order_facts),
+    Migration(3, "find the facts of a tier by an index", _find_tiers),
 )
 NEWEST = MIGRATIONS[-1].version
 BEGUN = 0

@@ -187,6 +187,7 @@ fact = _table(
     Index("ix_memori_fact_newest", "entity_id", "status", "kind", "created_at", "position", "id"),
     Index("ix_memori_fact_fingerprint", "entity_id", "fingerprint"),
     Index("ix_memori_fact_slot", "entity_id", "slot"),
+    Index("ix_memori_fact_tier", "entity_id", "tier"),
 )
 
 mention = _table(

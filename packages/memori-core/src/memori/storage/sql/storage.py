@@ -25,6 +25,7 @@ from ...model import (
     QueueStatus,
     Receipt,
     StoredMessage,
+    Tier,
     Transcript,
     Triple,
 )
@@ -196,6 +197,8 @@ class SQLStorage(Storage):
         as_of: datetime | None = None,
         slots: Collection[str] | None = None,
         process_id: str | None = None,
+        tier: Tier | None = None,
+        said_before: datetime | None = None,
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Fact]:
@@ -203,7 +206,7 @@ class SQLStorage(Storage):
         with self._read() as connection:
             found = facts.select_facts(
                 connection, attribution, self._codec, ids=ids, kinds=kinds, statuses=statuses, as_of=as_of,
-                slots=slots, process_id=process_id, limit=limit, offset=offset,
+                slots=slots, process_id=process_id, tier=tier, said_before=said_before, limit=limit, offset=offset,
             )  # fmt: skip
         return [fact for _, fact in found]
 
@@ -234,10 +237,12 @@ class SQLStorage(Storage):
 
         return self._write(change)
 
-    def triples(self, attribution: Attribution, *, limit: int = 1000) -> list[tuple[str, Triple]]:
-        """Triples of active facts."""
+    def triples(
+        self, attribution: Attribution, *, limit: int = 1000, as_of: datetime | None = None
+    ) -> list[tuple[str, Triple]]:
+        """Triples of active facts, or of those true at a moment."""
         with self._read() as connection:
-            return graph.triples(connection, attribution, self._codec, limit=limit)
+            return graph.triples(connection, attribution, self._codec, limit=limit, as_of=as_of)
 
     def erase(self, attribution: Attribution) -> dict[str, int]:
         """Delete everything about the entity."""
