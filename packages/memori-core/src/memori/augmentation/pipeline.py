@@ -78,7 +78,7 @@ class Pipeline:
     @property
     def batch(self) -> int:
         """So many jobs the extractor is best given at once."""
-        return max(1, self._extractor.batch)
+        return max(1, getattr(self._extractor, "batch", Extractor.batch))
 
     def process(self, jobs: Sequence[Job], lease: Lease) -> None:
         """Bring each job to its end, or give it back. A job that fails costs the others nothing."""

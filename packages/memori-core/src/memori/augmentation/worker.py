@@ -19,7 +19,8 @@ from .lease import Lease
 
 logger = logging.getLogger("memori.augmentation")
 _POLL_SECONDS = 2.0
-_DRAIN_SECONDS = 0.2
+_SERVE_SECONDS = 0.2
+"""A process of its own is told of nothing, and looks more often."""
 _IDLE_SECONDS = 60.0
 _MOST_STALLED = 4
 """So many threads may wait for somebody else's code while others work in their place."""
@@ -207,7 +208,7 @@ def serve(queue: Queue, *, concurrency: int, drain: bool, stop: threading.Event,
     try:
         while not stop.is_set():
             worker.wake(queue)
-            stop.wait(_DRAIN_SECONDS if drain else _POLL_SECONDS)
+            stop.wait(_SERVE_SECONDS)
             if drain and not queue.storage.open_jobs(None):
                 break
     finally:
