@@ -3,6 +3,8 @@
 `python -m benchmarks.augmentation` records two-message turns of everyday English for twenty people and learns from
 them with the default extractor and embedder, in three ways: by the worker thread of the process that records, by one
 `memori worker` beside it, and by two. Every process is started and has loaded its models before anything is timed.
+Where Linux tells how long a thread was ready and waited for a processor, that is printed too: on a machine that is
+busy with other things it is most of the time.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -76,7 +79,7 @@ def memory(others: int) -> Iterator[tuple[Memori, list[int]]]:
             if others:
                 memori.augmentation._wake = lambda: None  # type: ignore[method-assign]
             with workers(url, others) as processes:
-                for number in range(40 * max(1, others)):
+                for number in range(10 * max(1, others)):
                     memori.record(turn(-1 - number), attribution=person(number))
                 finished(memori)
                 memori.recall("Where does she live?", attribution=person(0))
@@ -89,22 +92,37 @@ def finished(memori: Memori) -> None:
         time.sleep(0.05)
 
 
-def milliseconds(call: Callable[[], object]) -> float:
-    """How long it took."""
-    began = time.perf_counter()
+def milliseconds(call: Callable[[], object]) -> tuple[float, float]:
+    """How long it took, and how much of that this thread waited for a processor."""
+    queued, began = _queued(), time.perf_counter()
     call()
-    return 1000 * (time.perf_counter() - began)
+    return 1000 * (time.perf_counter() - began), _queued() - queued
 
 
-def throughput(memori: Memori, turns: int) -> float:
-    """Messages learnt from a second, from a full outbox to an empty one. Recording them is not counted."""
-    began = time.perf_counter()
+def _queued() -> float:
+    status = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+    return int(status.read_text().split()[1]) / 1e6 if status.exists() else 0.0
+
+
+def processor_seconds(processes: Sequence[int]) -> float:
+    """What the processes have used so far; 0 where that can't be told."""
+    used = 0
+    for process in processes:
+        status = Path(f"/proc/{process}/stat")
+        if status.exists():
+            used += sum(map(int, status.read_text().rpartition(")")[2].split()[11:13]))
+    return used / os.sysconf("SC_CLK_TCK") if used else 0.0
+
+
+def throughput(memori: Memori, turns: int, processes: Sequence[int]) -> str:
+    """Messages learnt from a second, and a second of a processor, from when all were recorded to an empty outbox."""
     for number in range(turns):
         memori.record(turn(number), attribution=person(number))
-    recorded = time.perf_counter()
-    before = memori.augmentation.status().pending
+    began, used = time.perf_counter(), processor_seconds(processes)
+    left = 2 * len(memori.config.storage.open_jobs(None))
     finished(memori)
-    return 2 * before / (time.perf_counter() - recorded) if before else 2 * turns / (time.perf_counter() - began)
+    took, used = time.perf_counter() - began, processor_seconds(processes) - used
+    return f"{left / took:.1f} messages a second" + (f", {left / used:.1f} a second of a processor" if used else "")
 
 
 def recallable(memori: Memori, turns: int) -> list[float]:
@@ -120,10 +138,10 @@ def recallable(memori: Memori, turns: int) -> list[float]:
     return took
 
 
-def record(memori: Memori, calls: int, *, busy: bool) -> list[float]:
+def record(memori: Memori, calls: int, *, busy: bool) -> list[tuple[float, float]]:
     """Milliseconds that each call of `record` took, twenty a second, while there is much, or nothing, to learn."""
     if busy:
-        for number in range(calls * 3):
+        for number in range(calls):
             memori.record(turn(200_000 + number), attribution=person(number))
     took = []
     for number in range(calls):
@@ -160,10 +178,13 @@ def main() -> None:
     for others in given.workers:
         with memory(others) as (memori, processes):
             print(f"\n{f'{others} memori worker' if others else 'the worker thread'}{'s' * (others > 1)}")
-            print(f"  learnt from: {throughput(memori, given.turns):.1f} messages a second")
+            print(f"  learnt from: {throughput(memori, given.turns, processes)}")
             print(f"  record to recallable: {spread(recallable(memori, given.calls))}")
-            print(f"  record, nothing to learn: {spread(record(memori, given.calls, busy=False))}")
-            print(f"  record, while busy: {spread(record(memori, given.calls, busy=True))}")
+            for busy in (False, True):
+                took = record(memori, given.calls, busy=busy)
+                alone = [whole - queued for whole, queued in took]
+                print(f"  record, {'while busy' if busy else 'nothing to learn'}: {spread([one for one, _ in took])}")
+                print(f"    without waiting for a processor: {spread(alone)}")
             print(f"  most memory held: {', '.join(resident(one) for one in processes)}", flush=True)
 
 

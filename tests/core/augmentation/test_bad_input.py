@@ -72,11 +72,11 @@ def texts(memori: Memori) -> list[str]:
         (replace(SOUND, message="0"), "names message '0' of 1"),  # type: ignore[arg-type]
         (replace(SOUND, text=" "), "a text of 1 characters"),
         (replace(SOUND, text="x" * 2001), "a text of 2001 characters"),
-        (replace(SOUND, text=None), "a text of NoneType"),  # type: ignore[arg-type]
+        (replace(SOUND, text=None), "a text of the type NoneType"),  # type: ignore[arg-type]
         (replace(SOUND, importance=float("nan")), "the importance nan"),
         (replace(SOUND, importance="high"), "the importance 'high'"),  # type: ignore[arg-type]
-        (replace(SOUND, slot="s" * 300), "the slot 'sss"),
-        (replace(SOUND, speaker=3), "the speaker 3"),  # type: ignore[arg-type]
+        (replace(SOUND, slot="s" * 300), "a slot of 300 characters"),
+        (replace(SOUND, speaker=3), "a speaker of the type int"),  # type: ignore[arg-type]
         (replace(SOUND, valid_from=datetime(2026, 1, 1)), "a time has a zone"),  # noqa: DTZ001 - that is the point
         (replace(SOUND, valid_to="soon"), "the time 'soon'"),  # type: ignore[arg-type]
         ({"text": "Ada likes tea.", "kind": "fact"}, "proposed a dict, no Proposal"),

@@ -169,7 +169,11 @@ class Worker:
                 with Lease(queue.storage, jobs, seconds=queue.lease_seconds, stalled=self._stall) as lease:
                     with self._condition:
                         self._current[thread] = (queue, lease)
-                    queue.process(jobs, lease)
+                        left = queue not in self._queues
+                    if left:
+                        lease.give_back()
+                    else:
+                        queue.process(jobs, lease)
             elif not queue.storage.open_jobs(None):
                 with self._condition:
                     if not self._woken:
