@@ -58,7 +58,7 @@ finally:
     shown = python("-c", code)
 
     assert shown.returncode == 0
-    for command in ("demo", "import", "recall", "facts", "forget", "status", "retry", "plugins"):
+    for command in ("demo", "import", "recall", "facts", "forget", "status", "retry", "worker", "jobs", "plugins"):
         assert f"\n  {command} " in shown.stdout
     assert HEAVY & set(shown.stderr.split()) == set()
 

@@ -487,6 +487,7 @@ class Memori:
             lambda: self._pipeline,
             self._current.get,
             drain_timeout=self.settings.drain_timeout,
+            lease_seconds=self.settings.lease_seconds,
             max_attempts=self.settings.max_attempts,
             learnt=lambda who: self._consolidation.after(who, now=datetime.now(UTC)),
         )
@@ -561,6 +562,7 @@ class Memori:
             self.plugins,
             self._codec or PlainCodec(),
             max_attempts=self.settings.max_attempts,
+            extraction_timeout=self.settings.extraction_timeout,
             written=self._follow,
         )
 

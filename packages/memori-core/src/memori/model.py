@@ -345,6 +345,28 @@ class RecallOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job of the outbox as it stands. `attribution` names the session its messages are in, `first` to `last`.
+
+    `attempts` counts the one under way. `due_at`: when a pending job is tried next. `leased_until`: when a running one
+    is taken for abandoned unless its worker prolongs it. `error` is its last; a job that is done has one when something
+    of it could not be kept.
+    """
+
+    id: str
+    state: JobState
+    attempts: int
+    attribution: Attribution
+    first: int
+    last: int
+    created_at: datetime
+    due_at: datetime | None = None
+    leased_until: datetime | None = None
+    finished_at: datetime | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class QueueStatus:
     """The outbox at one moment. `oldest_age` is in seconds, of the oldest job not yet final."""
 

@@ -45,6 +45,14 @@ class Settings(BaseSettings):
     inject: Literal["user", "system"] = Field(default="user", description="Where the block goes.")
     drain_timeout: float = Field(default=10.0, ge=0, description="close() and exit wait this long for open jobs.")
     max_attempts: int = Field(default=5, ge=1, description="Tries before a job is dead.")
+    lease_seconds: float = Field(
+        default=60.0, gt=0, description="Jobs of a worker that died are taken over after so long."
+    )
+    extraction_timeout: float = Field(
+        default=120.0,
+        gt=0,
+        description="An extractor is given up after so long, and its jobs tried again later.",
+    )
     pool_size: int | None = Field(
         default=None,
         ge=1,

@@ -17,12 +17,15 @@ from ..embedding.base import Embedder
 from ..embedding.vectors import known_space
 from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, RevisionConflictError
 from ..keys import derived_key
-from ..model import KINDS, Attribution, Fact, Proposal, StoredMessage
+from ..model import Attribution, Fact, Proposal, StoredMessage
 from ..plugins import Plugins
 from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage, Unembedded
 from ..text import asks, fold, terms
+from .deadline import MOST_FACTS, extract
 from .embedding import WINDOW, embed, embed_missing, voiced
-from .extraction.base import Extractor, Turn
+from .extraction.base import Extractor
+from .lease import Lease
+from .proposals import problem, sound_triples
 from .resolve import Known, resolve
 from .retry import give_back
 
@@ -30,8 +33,6 @@ if TYPE_CHECKING:
     from ..storage.base import EntityState
 
 logger = logging.getLogger("memori.augmentation")
-_LONGEST_FACT = 2000
-_MOST_FACTS = 200
 _QUESTION = 0.25
 """The importance of a turn that asks: it seldom answers another question."""
 
@@ -58,27 +59,40 @@ class Pipeline:
         codec: Codec,
         *,
         max_attempts: int,
+        extraction_timeout: float,
         written: Callable[[Attribution], None] = lambda _: None,
     ) -> None:
-        """`written` is called after each write of an entity's facts; it does not raise."""
+        """`written` is called after each write of an entity's facts; it does not raise.
+
+        An extractor that takes longer than `extraction_timeout` seconds is given up.
+        """
         self._storage = storage
         self._embedder = embedder
         self._extractor = extractor
         self._plugins = plugins
         self._codec = codec
         self._max_attempts = max_attempts
+        self._extraction_timeout = extraction_timeout
         self._written = written
 
-    def process(self, jobs: Sequence[Job]) -> None:
+    @property
+    def batch(self) -> int:
+        """So many jobs the extractor is best given at once."""
+        return max(1, getattr(self._extractor, "batch", Extractor.batch))
+
+    def process(self, jobs: Sequence[Job], lease: Lease) -> None:
         """Bring each job to its end, or give it back. A job that fails costs the others nothing."""
         alive = [job for job in jobs if not self._buried(job)]
-        for job, proposals in zip(alive, self._extract(alive), strict=True):
+        for job, proposed in extract(self._extractor, alive, lease, seconds=self._extraction_timeout):
+            if not lease.holds(job):
+                continue
             try:
-                error = proposals if isinstance(proposals, Exception) else None
-                drafts = self._drafts(job, [] if isinstance(proposals, Exception) else proposals)
-                self._finish(job, drafts, error)
+                error = proposed if isinstance(proposed, Exception) else None
+                drafts, problem = self._drafts(job, [] if isinstance(proposed, Exception) else proposed)
+                self._finish(job, drafts, error, problem)
             except Exception as failure:  # noqa: BLE001 - the worker's one boundary: the job is retried, or says why not
                 give_back(self._storage, job, failure, max_attempts=self._max_attempts)
+            lease.let_go(job)
 
     def remember(self, attribution: Attribution, fact: Fact, *, replaces: str | None = None) -> Fact:
         """Store a fact stated by hand, in the place of another if told so. Returns the fact that now says it.
@@ -132,29 +146,22 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - an embedder of anybody's may raise anything; the fact is forgotten
             telemetry.failure(logger, "embedding what was said around a forgotten message (found by words)", error)
 
-    def _extract(self, jobs: Sequence[Job]) -> list[list[Proposal] | Exception]:
-        turns = [Turn(job.attribution, job.messages, job.context) for job in jobs]
-        try:
-            found = self._extractor.extract(turns)
-            if len(found) != len(turns):
-                raise ExtractionError(f"the extractor answered {len(found)} of {len(turns)} turns")
-        except Exception as error:  # noqa: BLE001 - foreign code; find out which turn it fails on
-            if len(turns) > 1:
-                return [one for job in jobs for one in self._extract([job])]
-            return [error] if turns else []
-        return list(found)
-
-    def _drafts(self, job: Job, proposals: Sequence[Proposal]) -> list[_Draft]:
+    def _drafts(self, job: Job, proposals: Sequence[Proposal]) -> tuple[list[_Draft], str | None]:
+        """What is to be stored, and what is wrong with the rest."""
         drafts = _episodes(job)
-        for number, proposal in enumerate(proposals[:_MOST_FACTS]):
-            problem = _problem(proposal, job)
-            if problem:
-                telemetry.failure(logger, "proposal", ExtractionError(problem))
+        problems = []
+        for number, proposal in enumerate(proposals[:MOST_FACTS]):
+            if said := problem(proposal, job):
+                problems.append(said)
                 continue
             verdict = self._verdict(proposal, job.attribution)
             if verdict != "veto":
                 drafts.append(_statement(job, number, proposal, self._extractor.version, verdict == "quarantine"))
-        return drafts
+        if len(proposals) > MOST_FACTS:
+            problems.append(f"the extractor proposed more than {MOST_FACTS} facts; the first of them were looked at")
+        for said in problems:
+            telemetry.failure(logger, "proposal", ExtractionError(said))
+        return drafts, "; ".join(dict.fromkeys(problems)) or None
 
     def _verdict(self, proposal: Proposal, attribution: Attribution) -> str | None:
         # A gatekeeper that fails lets nothing through unseen.
@@ -163,7 +170,7 @@ class Pipeline:
         )
         return next((verdict for verdict in ("veto", "quarantine") if verdict in answers), None)
 
-    def _finish(self, job: Job, drafts: list[_Draft], error: Exception | None) -> None:
+    def _finish(self, job: Job, drafts: list[_Draft], error: Exception | None, problem: str | None) -> None:
         drafts = self._not_yet_stored(job, drafts)
         try:
             vectors = self._embed(drafts)
@@ -177,7 +184,9 @@ class Pipeline:
             # What was said verbatim is worth keeping now, whatever becomes of the extraction.
             self._settle(job.attribution, facts, lambda changes, state: self._apply(job.attribution, changes, state))
             raise error
-        added = self._settle(job.attribution, facts, lambda changes, state: self._complete(job, changes, state))
+        added = self._settle(
+            job.attribution, facts, lambda changes, state: self._complete(job, changes, state, problem)
+        )
         telemetry.count("augmented", len(added))
         self._plugins.tell("memori_augmented", facts=added, attribution=job.attribution)
 
@@ -210,8 +219,8 @@ class Pipeline:
         current = self._storage.facts(attribution, slots=slots) if slots else []
         return Known(found, {fact.slot: fact for fact in current if fact.slot})
 
-    def _complete(self, job: Job, changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
-        added = self._storage.complete(job, changes, expected=state, now=datetime.now(UTC))
+    def _complete(self, job: Job, changes: FactChanges, state: EntityState, problem: str | None) -> tuple[Fact, ...]:
+        added = self._storage.complete(job, changes, expected=state, now=datetime.now(UTC), problem=problem)
         self._written(job.attribution)
         return added
 
@@ -294,16 +303,6 @@ def _said(stored: StoredMessage) -> bool:
     return any(char.isalnum() for char in stored.message.content)
 
 
-def _problem(proposal: Proposal, job: Job) -> str | None:
-    if proposal.kind not in KINDS or proposal.kind == "episode":
-        return f"the extractor proposed the kind {proposal.kind!r}; kinds are {', '.join(KINDS[:-1])}"
-    if not 0 <= proposal.message < len(job.messages):
-        return f"the extractor names message {proposal.message} of {len(job.messages)}"
-    if not proposal.text.strip() or len(proposal.text) > _LONGEST_FACT:
-        return f"the extractor proposed a text of {len(proposal.text)} characters; 1 to {_LONGEST_FACT} are kept"
-    return None
-
-
 def _statement(job: Job, number: int, proposal: Proposal, version: str, quarantine: bool) -> _Draft:
     stored = job.messages[proposal.message]
     fact = Fact(
@@ -325,4 +324,4 @@ def _statement(job: Job, number: int, proposal: Proposal, version: str, quaranti
         extractor=version,
     )
     when = f"{stored.message.created_at:%d %B %Y} " if stored.message.created_at else ""
-    return _Draft(fact, when + fact.text, triples=proposal.triples)
+    return _Draft(fact, when + fact.text, triples=sound_triples(proposal))

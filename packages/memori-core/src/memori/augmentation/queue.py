@@ -5,22 +5,24 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .. import telemetry
 from ..errors import MemoriError, StorageError
-from ..model import Attribution, QueueStatus
+from ..model import Attribution, JobState, QueuedJob, QueueStatus
 from ..process import on_fork
+from .lease import Lease
 from .retry import give_back
-from .worker import lease, worker
+from .worker import take, worker
 
 if TYPE_CHECKING:
     from ..storage.base import Job, Storage
     from .pipeline import Pipeline
 
 logger = logging.getLogger("memori.augmentation")
+_BATCH = 16
 
 
 class Augmentation:
@@ -33,12 +35,15 @@ class Augmentation:
         who: Callable[[], Attribution | None],
         *,
         drain_timeout: float,
+        lease_seconds: float,
         max_attempts: int,
         learnt: Callable[[Attribution], None] = lambda _: None,
     ) -> None:
         """`learnt` is called with each entity that jobs were worked off for; it does not raise."""
         self.storage = storage
         self.drain_timeout = drain_timeout
+        self.lease_seconds = lease_seconds
+        self.batch = _BATCH
         self._max_attempts = max_attempts
         self._pipeline = pipeline
         self._learnt = learnt
@@ -75,12 +80,16 @@ class Augmentation:
         """Count the jobs of the current attribution, or all when there is none."""
         return self.storage.queue_status(self._who(), now=datetime.now(UTC))
 
-    def retry(self) -> int:
-        """Give dead jobs another round of attempts; return how many."""
-        revived = self.storage.retry(self._who(), now=datetime.now(UTC))
+    def retry(self, job_ids: Collection[str] | None = None) -> int:
+        """Give dead jobs another round of attempts, those named or all; return how many."""
+        revived = self.storage.retry(self._who(), now=datetime.now(UTC), ids=job_ids)
         if revived:
             self.storage.after_commit(self._wake)
         return revived
+
+    def jobs(self, *, states: Collection[JobState] = (), limit: int = 100) -> list[QueuedJob]:
+        """The jobs of the current attribution, or all when there is none, as they stand; newest first."""
+        return self.storage.jobs(self._who(), states=states, limit=limit)
 
     def enqueued(self, job_id: str, attribution: Attribution) -> None:
         """A job was written by this object; start on it when it is committed. One rolled back is not waited for."""
@@ -94,15 +103,17 @@ class Augmentation:
 
         self.storage.after_commit(committed)
 
-    def process(self, jobs: Sequence[Job]) -> None:
+    def process(self, jobs: Sequence[Job], lease: Lease) -> None:
         """Work off leased jobs; called by the worker. An extractor or embedder that cannot be loaded fails them."""
         try:
             pipeline = self._pipeline()
         except (MemoriError, ImportError, OSError) as error:
             for job in jobs:
                 give_back(self.storage, job, error, max_attempts=self._max_attempts)
+                lease.let_go(job)
             return
-        pipeline.process(jobs)
+        self.batch = min(_BATCH, pipeline.batch)
+        pipeline.process(jobs, lease)
         for namespace, entity_id in {(job.attribution.namespace, job.attribution.entity_id) for job in jobs}:
             self._learnt(Attribution(entity_id, namespace=namespace))
 
@@ -121,9 +132,10 @@ class Augmentation:
             worker.wake(self)
 
     def _work(self) -> bool:
-        jobs = lease(self.storage)
+        jobs = take(self)
         if jobs:
-            self.process(jobs)
+            with Lease(self.storage, jobs, seconds=self.lease_seconds) as lease:
+                self.process(jobs, lease)
         return bool(jobs)
 
     def _after_fork(self) -> None:

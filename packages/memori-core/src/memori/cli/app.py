@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import BrokenPluginError, MemoriError
-from . import consolidate, demo, graph, ingest, inspection, migrate, reindex, search
+from . import consolidate, demo, graph, ingest, inspection, jobs, migrate, reindex, search, worker
 from .console import fail
 
 
@@ -57,6 +57,8 @@ def build() -> typer.Typer:
     app.command("graph")(graph.graph)
     app.command("status")(inspection.status)
     app.command("retry")(ingest.retry)
+    app.command("worker")(worker.worker)
+    app.add_typer(jobs.build(), name="jobs")
     app.command("migrate")(migrate.migrate)
     app.command("reindex")(reindex.reindex)
     app.command("consolidate")(consolidate.consolidate)

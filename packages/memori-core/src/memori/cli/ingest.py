@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,11 +29,13 @@ class Learnt:
 
     def __init__(self) -> None:
         self.kinds: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     @hookimpl
     def memori_augmented(self, facts: Sequence[Fact]) -> None:
         """Count them."""
-        self.kinds.update(fact.kind for fact in facts)
+        with self._lock:
+            self.kinds.update(fact.kind for fact in facts)
 
     def __str__(self) -> str:
         """What there is now that was not there before."""

@@ -26,7 +26,7 @@ def status(
     shown.add_row("pending", f"{found.pending:,}", "waiting for a worker, or for their next attempt")
     shown.add_row("running", f"{found.running:,}", "leased by a worker")
     shown.add_row("done", f"{found.done:,}", "learnt from")
-    shown.add_row("dead", f"{found.dead:,}", "failed for good; `memori retry` gives them another round")
+    shown.add_row("dead", f"{found.dead:,}", "failed for good; see `memori jobs list --state dead` and `memori retry`")
     console().print(text(where), soft_wrap=True)
     console().print(shown)
     if found.oldest_age is not None:

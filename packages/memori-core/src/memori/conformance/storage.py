@@ -312,6 +312,58 @@ class StorageConformance(SpaceConformance):
         assert storage.retry(ADA, now=NOW) == 1
         assert storage.lease(limit=1, seconds=60, now=NOW + timedelta(seconds=1))[0].attempt == 1
 
+    def test_a_job_given_back_is_due_at_once_and_no_attempt_is_used_up(self, storage: Storage) -> None:
+        """Check `release`: pending, the attempt uncounted, and nothing done under a lease that was lost."""
+        storage.append(ADA, turn(*said("a")))
+        (job,) = storage.lease(limit=1, seconds=60, now=NOW + timedelta(seconds=1))
+
+        assert storage.release(job)
+
+        assert not storage.release(job)
+        (again,) = storage.lease(limit=1, seconds=60, now=NOW + timedelta(seconds=1))
+        assert (again.id, again.attempt) == (job.id, 1)
+        assert self._complete(storage, job, new_fact("from the lease given back")) == ()
+
+    def test_entities_take_turns(self, storage: Storage) -> None:
+        """Check that an entity with many jobs fills no batch while another one waits, and fills it when alone."""
+        for n in range(17):
+            storage.append(ADA, turn(*said(f"line {n}"), resent=0))
+        storage.append(BOB, turn(*said("hello"), now=NOW + timedelta(seconds=1)))
+
+        first = storage.lease(limit=2, seconds=60, now=NOW + timedelta(minutes=1))
+        second = storage.lease(limit=2, seconds=60, now=NOW + timedelta(minutes=1))
+
+        assert [job.attribution for job in first] == [ADA, BOB]
+        assert [job.attribution for job in second] == [ADA, ADA]
+
+    def test_jobs_are_shown_as_they_stand(self, storage: Storage) -> None:
+        """Check `jobs`: newest first, narrowed by state, id and attribution; what could not be kept is their error."""
+        storage.append(ADA, turn(*said("a")))
+        storage.append(ADA, turn(*said("b", "c"), resent=0, now=NOW + timedelta(seconds=1)))
+        storage.append(BOB, turn(*said("d"), now=NOW + timedelta(seconds=2)))
+        leased = storage.lease(limit=10, seconds=60, now=NOW + timedelta(minutes=1))
+        jobs = {job.messages[0].message.content: job for job in leased}
+        storage.complete(jobs["a"], FactChanges(), expected=storage.state(ADA), now=NOW, problem="one of two kept")
+        storage.fail(jobs["b"], "model down", retry_at=None, now=NOW)
+
+        found = storage.jobs(None)
+
+        assert [(job.id, job.state) for job in found] == [
+            (jobs["d"].id, "running"),
+            (jobs["b"].id, "dead"),
+            (jobs["a"].id, "done"),
+        ]
+        assert [(job.attempts, job.error) for job in found] == [(1, None), (1, "model down"), (1, "one of two kept")]
+        assert (found[1].attribution, found[1].last - found[1].first) == (jobs["b"].attribution, 1)
+        assert found[0].leased_until == NOW + timedelta(minutes=2)
+        assert (found[0].created_at, found[2].finished_at) == (NOW + timedelta(seconds=2), NOW)
+        assert [job.state for job in storage.jobs(ADA, states=["dead", "running"])] == ["dead"]
+        assert [job.id for job in storage.jobs(None, limit=1)] == [jobs["d"].id]
+        assert storage.jobs(BOB, ids=[jobs["a"].id]) == []
+        assert storage.retry(None, now=NOW, ids=[jobs["a"].id]) == 0
+        assert storage.retry(None, now=NOW, ids=[jobs["b"].id]) == 1
+        assert [job.state for job in storage.jobs(None, ids=[jobs["b"].id])] == ["pending"]
+
     def test_a_revision_conflict_changes_nothing(self, storage: Storage) -> None:
         """Check that completing against facts that moved raises, and leaves the job with its holder."""
         storage.append(ADA, turn(*said("a")))

@@ -24,6 +24,7 @@ from ..model import (
     JobState,
     Kind,
     Message,
+    QueuedJob,
     QueueStatus,
     Receipt,
     StoredMessage,
@@ -360,10 +361,11 @@ class Storage(ABC):
 
     @abstractmethod
     def lease(self, *, limit: int, seconds: float, now: datetime) -> list[Job]:
-        """Take up to `limit` jobs that are due, oldest first: pending ones and those whose lease ran out.
+        """Take up to `limit` jobs that are due, pending ones and those whose lease ran out.
 
-        Two callers never hold the same job. Callers' clocks may differ: a new job is due at once for all of them, and
-        one whose clock is ahead may take a lease over too early, which costs work and repeats nothing.
+        The oldest come first, but entities take turns: who has much to be learnt keeps nobody waiting. Two callers
+        never hold the same job. Callers' clocks may differ: a new job is due at once for all of them, and one whose
+        clock is ahead may take a lease over too early, which costs work and repeats nothing.
         """
 
     @abstractmethod
@@ -371,11 +373,17 @@ class Storage(ABC):
         """Prolong a lease. False when it was lost."""
 
     @abstractmethod
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def release(self, job: Job) -> bool:
+        """Give a job back at once, as if this attempt had not been made. False when the lease was lost."""
+
+    @abstractmethod
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and mark the job done in one transaction; return the facts added.
 
         Raises `RevisionConflictError` when the entity moved on from `expected`. A lost lease changes nothing and
-        returns ().
+        returns (). `problem` stays with the job as its error: what could not be kept.
         """
 
     @abstractmethod
@@ -395,8 +403,19 @@ class Storage(ABC):
         """Count the jobs of the attribution, or all."""
 
     @abstractmethod
-    def retry(self, attribution: Attribution | None, *, now: datetime) -> int:
-        """Make dead jobs pending again; return how many."""
+    def jobs(
+        self,
+        attribution: Attribution | None,
+        *,
+        ids: Collection[str] | None = None,
+        states: Collection[JobState] = (),
+        limit: int = 100,
+    ) -> list[QueuedJob]:
+        """Jobs of the attribution, or all, as they stand; newest first. No states are all states."""
+
+    @abstractmethod
+    def retry(self, attribution: Attribution | None, *, now: datetime, ids: Collection[str] | None = None) -> int:
+        """Make dead jobs pending again, with all their attempts: those of `ids`, or all; return how many."""
 
     # facts
 

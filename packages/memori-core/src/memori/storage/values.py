@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..keys import derived_key
-from ..model import Attribution, Fact, Message, StoredMessage, ToolCall
+from ..model import Attribution, Fact, Message, QueuedJob, StoredMessage, ToolCall
 from .base import Codec
 
 Row = Mapping[Any, Any]
@@ -159,4 +159,21 @@ def to_fact(row: Row, codec: Codec) -> Fact:
         position=row["position"],
         extractor=row["extractor"],
         revision=row["revision"],
+    )
+
+
+def to_queued_job(row: Row) -> QueuedJob:
+    """A job as it stands, from its row and its owner's."""
+    return QueuedJob(
+        id=row["id"],
+        state=row["state"],
+        attempts=row["attempts"],
+        attribution=Attribution(row["entity"], row["process"], row["session"], row["namespace"]),
+        first=row["first_position"],
+        last=row["last_position"],
+        created_at=from_micros(row["created_at"]),
+        due_at=optional_time(row["next_attempt_at"] or None) if row["state"] == "pending" else None,
+        leased_until=optional_time(row["lease_until"]),
+        finished_at=optional_time(row["finished_at"]),
+        error=row["last_error"],
     )

@@ -30,6 +30,9 @@ class Extractor(ABC):
 
     version: str
 
+    batch: int = 16
+    """Turns that are best extracted in one call. One that asks a model for each turn says 1: a call has a time-out."""
+
     def __init__(self, model: str | None = None) -> None:
         self.model = model
 

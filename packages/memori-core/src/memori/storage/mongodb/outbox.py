@@ -10,9 +10,10 @@ from pymongo.errors import PyMongoError
 
 from ...errors import StorageError, StorageLockedError
 from ...keys import new_key
-from ...model import Attribution, JobState, QueueStatus
+from ...model import Attribution, JobState, QueuedJob, QueueStatus
 from ..base import Codec, Job
-from ..values import entity_key, optional_micros, to_micros
+from ..turns import SPARE, in_turn
+from ..values import entity_key, optional_micros, to_micros, to_queued_job
 from .conversations import in_scope, stored_message
 from .database import MongoDatabase
 from .layout import JOB, MESSAGE, Document
@@ -32,7 +33,7 @@ def lease(database: MongoDatabase, codec: Codec, *, limit: int, seconds: float, 
     jobs: list[Job] = []
     with database.rows() as rows:
         for _ in range(_ROUNDS):
-            due = list(rows.find(JOB, _due(moment), sort=_OLDEST, limit=limit - len(jobs)))
+            due = _candidates(rows, moment, limit - len(jobs))
             for row in due:
                 try:
                     if taken := _take(database, rows, row, until=until, now=moment):
@@ -45,6 +46,18 @@ def lease(database: MongoDatabase, codec: Codec, *, limit: int, seconds: float, 
             if not due or len(jobs) >= limit:
                 break
     return jobs
+
+
+def _candidates(rows: Rows, moment: int, limit: int) -> list[Document]:
+    """Due jobs, one of each entity in turn."""
+    found = list(rows.find(JOB, _due(moment), sort=_OLDEST, limit=limit * SPARE))
+    entities = sorted({row["entity_id"] for row in found})
+    if len(found) == limit * SPARE and len(entities) < limit:
+        # Few are waiting with a lot: those who came after them are looked for.
+        others = {**_due(moment), "entity_id": {"$nin": entities}}
+        found += rows.find(JOB, others, sort=_OLDEST, limit=limit)
+    row_of = {row["_id"]: row for row in found}
+    return [row_of[key] for key in in_turn(((row["_id"], row["entity_id"]) for row in found), limit)]
 
 
 def _due(moment: int) -> Document:
@@ -89,12 +102,19 @@ def extend(rows: Rows, job: Job, *, seconds: float, now: datetime) -> bool:
     return _change(rows, _held(job), {"lease_until": to_micros(now) + int(seconds * 1e6)})
 
 
-def finish(unit: Unit, job: Job, *, now: datetime) -> bool:
+def release(rows: Rows, job: Job) -> bool:
+    """Give a job back as if it had not been taken; due at once, also for a worker whose clock is behind."""
+    released = {"state": "pending", "attempts": job.attempt - 1, "next_attempt_at": 0}
+    return _change(rows, _held(job), {**released, "lease_token": None, "lease_until": None})  # nosec B105 - no lease
+
+
+def finish(unit: Unit, job: Job, *, problem: str | None, now: datetime) -> bool:
     """Mark a job done if its lease is still held."""
     if unit.first(JOB, {**_held(job), "entity_id": entity_key(job.attribution)}) is None:
         return False
-    done = {"state": "done", "finished_at": to_micros(now)}
-    unit.set(JOB, job.id, {**done, "lease_token": None, "lease_until": None, "last_error": None})  # nosec B105 - no lease
+    error = None if problem is None else problem[:4000]
+    done = {"state": "done", "finished_at": to_micros(now), "last_error": error}
+    unit.set(JOB, job.id, {**done, "lease_token": None, "lease_until": None})  # nosec B105 - no lease
     return True
 
 
@@ -141,10 +161,28 @@ def queue_status(rows: Rows, attribution: Attribution | None, *, now: datetime) 
     )
 
 
-def retry(rows: Rows, attribution: Attribution | None, *, now: datetime) -> int:
+def jobs(
+    rows: Rows,
+    attribution: Attribution | None,
+    *,
+    ids: Collection[str] | None,
+    states: Collection[JobState],
+    limit: int,
+) -> list[QueuedJob]:
+    """Jobs as they stand, newest first."""
+    where = {"state": {"$in": sorted(states)} if states else {"$exists": True}, **_scope(attribution)}
+    if ids is not None:
+        where["_id"] = {"$in": sorted(ids)}
+    newest = [("created_at", -1), ("_id", -1)]
+    return [to_queued_job({**row, "id": row["_id"]}) for row in rows.find(JOB, where, sort=newest, limit=limit)]
+
+
+def retry(rows: Rows, attribution: Attribution | None, *, now: datetime, ids: Collection[str] | None) -> int:
     """Make dead jobs pending again, with all their attempts."""
     revived = {"state": "pending", "attempts": 0, "next_attempt_at": 0, "finished_at": None}
-    where = {"state": "dead", **_scope(attribution)}
+    where: dict[str, Any] = {"state": "dead", **_scope(attribution)}
+    if ids is not None:
+        where["_id"] = {"$in": sorted(ids)}
     return rows.database[JOB].update_many(where, {"$set": revived}).modified_count
 
 

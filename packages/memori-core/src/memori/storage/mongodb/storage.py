@@ -19,6 +19,7 @@ from ...model import (
     JobState,
     Kind,
     Message,
+    QueuedJob,
     QueueStatus,
     Receipt,
     StoredMessage,
@@ -139,11 +140,18 @@ class MongoStorage(Storage):
         with self._read() as rows:
             return outbox.extend(rows, job, seconds=seconds, now=now)
 
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def release(self, job: Job) -> bool:
+        """Give a job back as if it had not been taken."""
+        with self._read() as rows:
+            return outbox.release(rows, job)
+
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and mark the job done."""
 
         def finish(unit: Unit) -> tuple[Fact, ...]:
-            if not outbox.finish(unit, job, now=now):
+            if not outbox.finish(unit, job, problem=problem, now=now):
                 return ()
             return facts.apply(unit, job.attribution, changes, self._codec, expected=expected, now=now)[1]
 
@@ -169,10 +177,22 @@ class MongoStorage(Storage):
         with self._read() as rows:
             return outbox.queue_status(rows, attribution, now=now)
 
-    def retry(self, attribution: Attribution | None, *, now: datetime) -> int:
+    def jobs(
+        self,
+        attribution: Attribution | None,
+        *,
+        ids: Collection[str] | None = None,
+        states: Collection[JobState] = (),
+        limit: int = 100,
+    ) -> list[QueuedJob]:
+        """Jobs as they stand, newest first."""
+        with self._read() as rows:
+            return outbox.jobs(rows, attribution, ids=ids, states=states, limit=limit)
+
+    def retry(self, attribution: Attribution | None, *, now: datetime, ids: Collection[str] | None = None) -> int:
         """Make dead jobs pending again."""
         with self._read() as rows:
-            return outbox.retry(rows, attribution, now=now)
+            return outbox.retry(rows, attribution, now=now, ids=ids)
 
     def state(self, attribution: Attribution) -> EntityState:
         """The entity's revision and generation."""

@@ -10,17 +10,16 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 from sqlalchemy.engine import RowMapping
 
 from ...keys import new_key
-from ...model import Attribution, JobState, QueueStatus
+from ...model import Attribution, JobState, QueuedJob, QueueStatus
 from ..base import Codec, Job
-from ..values import entity_key, optional_micros, to_micros, to_stored_message
+from ..turns import SPARE, in_turn
+from ..values import entity_key, optional_micros, to_micros, to_queued_job, to_stored_message
 from . import schema as t
 from .dialects import traits_of
 from .sessions import in_scope
 
 _OPEN = ("pending", "running")
 CONTEXT_MESSAGES = 10
-_SPARE = 8
-"""So many times more jobs are looked at than wanted, for other workers hold some of them."""
 
 
 def _due(now: datetime) -> ColumnElement[bool]:
@@ -43,17 +42,22 @@ def lease(connection: Connection, codec: Codec, *, limit: int, seconds: float, n
     it sorts.
     """
     j = t.job
-    due = select(j.c.id).where(_due(now)).order_by(j.c.created_at, j.c.id).limit(limit * _SPARE)
-    candidates = connection.execute(due).scalars().all()
+    due = select(j.c.id, j.c.entity_id).where(_due(now)).order_by(j.c.created_at, j.c.id).limit(limit * SPARE)
+    candidates = [(row.id, row.entity_id) for row in connection.execute(due)]
     if not candidates:
         return []
+    entities = sorted({entity for _, entity in candidates})
+    if len(candidates) == limit * SPARE and len(entities) < limit:
+        # Few are waiting with a lot: those who came after them are looked for.
+        others = due.where(j.c.entity_id.not_in(entities)).limit(limit)
+        candidates += [(row.id, row.entity_id) for row in connection.execute(others)]
     lock = (
         select(j.c.id)
-        .where(j.c.id.in_(candidates), _due(now))
+        .where(j.c.id.in_([key for key, _ in candidates]), _due(now))
         .with_for_update(skip_locked=traits_of(connection).skip_locked)
     )
     free = set(connection.execute(lock).scalars())
-    taken = [key for key in candidates if key in free][:limit]
+    taken = in_turn([one for one in candidates if one[0] in free], limit)
     token = new_key()
     connection.execute(
         update(j)
@@ -65,21 +69,7 @@ def lease(connection: Connection, codec: Codec, *, limit: int, seconds: float, n
             lease_until=to_micros(now) + int(seconds * 1e6),
         )
     )
-    e, p, s = t.entity, t.process, t.session
-    mine = (
-        select(
-            j,
-            e.c.namespace,
-            e.c.external_id.label("entity"),
-            p.c.external_id.label("process"),
-            s.c.external_id.label("session"),
-        )
-        .select_from(
-            j.join(s, s.c.id == j.c.session_id).join(e, e.c.id == s.c.entity_id).outerjoin(p, p.c.id == s.c.process_id)
-        )
-        .where(j.c.id.in_(taken), j.c.lease_token == token)
-        .order_by(j.c.created_at, j.c.id)
-    )
+    mine = _with_owner(j).where(j.c.id.in_(taken), j.c.lease_token == token).order_by(j.c.created_at, j.c.id)
     return [_job(connection, row, codec) for row in connection.execute(mine).mappings().all()]
 
 
@@ -108,11 +98,23 @@ def extend(connection: Connection, job: Job, *, seconds: float, now: datetime) -
     return _update_held(connection, job, lease_until=to_micros(now) + int(seconds * 1e6))
 
 
-def finish(connection: Connection, job: Job, *, now: datetime) -> bool:
+def finish(connection: Connection, job: Job, *, problem: str | None, now: datetime) -> bool:
     """Mark a job done if its lease is still held."""
     return _update_held(
-        connection, job, state="done", lease_token=None, lease_until=None, last_error=None, finished_at=to_micros(now)
+        connection,
+        job,
+        state="done",
+        lease_token=None,
+        lease_until=None,
+        last_error=None if problem is None else problem[:4000],
+        finished_at=to_micros(now),
     )
+
+
+def release(connection: Connection, job: Job) -> bool:
+    """Give a job back as if it had not been taken; due at once, also for a worker whose clock is behind."""
+    given_back = {"state": "pending", "attempts": job.attempt - 1, "next_attempt_at": 0}
+    return _update_held(connection, job, **given_back, lease_token=None, lease_until=None)
 
 
 def fail(connection: Connection, job: Job, error: str, *, retry_at: datetime | None, now: datetime) -> bool:
@@ -168,9 +170,29 @@ def queue_status(connection: Connection, attribution: Attribution | None, *, now
     )
 
 
-def retry(connection: Connection, attribution: Attribution | None, *, now: datetime) -> int:
+def jobs(
+    connection: Connection,
+    attribution: Attribution | None,
+    *,
+    ids: Collection[str] | None,
+    states: Collection[JobState],
+    limit: int,
+) -> list[QueuedJob]:
+    """Jobs as they stand, newest first."""
+    query = _scoped(_with_owner(t.job), attribution).order_by(t.job.c.created_at.desc(), t.job.c.id.desc())
+    if ids is not None:
+        query = query.where(t.job.c.id.in_(sorted(ids)))
+    if states:
+        query = query.where(t.job.c.state.in_(sorted(states)))
+    return [to_queued_job(row) for row in connection.execute(query.limit(limit)).mappings()]
+
+
+def retry(
+    connection: Connection, attribution: Attribution | None, *, now: datetime, ids: Collection[str] | None
+) -> int:
     """Make dead jobs pending again, with all their attempts."""
-    dead = list(connection.execute(_scoped(select(t.job.c.id).where(t.job.c.state == "dead"), attribution)).scalars())
+    query = _scoped(select(t.job.c.id).where(t.job.c.state == "dead"), attribution)
+    dead = [key for key in connection.execute(query).scalars() if ids is None or key in ids]
     for start in range(0, len(dead), 500):
         connection.execute(
             update(t.job)
@@ -180,10 +202,26 @@ def retry(connection: Connection, attribution: Attribution | None, *, now: datet
     return len(dead)
 
 
+def _with_owner(*columns: Any) -> Select[Any]:
+    e, p, s = t.entity, t.process, t.session
+    return select(
+        *columns,
+        e.c.namespace,
+        e.c.external_id.label("entity"),
+        p.c.external_id.label("process"),
+        s.c.external_id.label("session"),
+    ).select_from(
+        t.job.join(s, s.c.id == t.job.c.session_id)
+        .join(e, e.c.id == s.c.entity_id)
+        .outerjoin(p, p.c.id == s.c.process_id)
+    )
+
+
 def _scoped(query: Select[Any], attribution: Attribution | None) -> Select[Any]:
     if attribution is None:
         return query
     query = query.where(t.job.c.entity_id == entity_key(attribution))
     if attribution.process_id is not None or attribution.session_id is not None:
-        query = query.join(t.session, t.session.c.id == t.job.c.session_id).where(*in_scope(attribution))
+        sessions = select(t.session.c.id).where(t.session.c.id == t.job.c.session_id, *in_scope(attribution))
+        query = query.where(sessions.correlate(t.job).exists())
     return query

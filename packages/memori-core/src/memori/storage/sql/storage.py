@@ -22,6 +22,7 @@ from ...model import (
     JobState,
     Kind,
     Message,
+    QueuedJob,
     QueueStatus,
     Receipt,
     StoredMessage,
@@ -144,11 +145,17 @@ class SQLStorage(Storage):
         """Prolong a lease."""
         return self._write(lambda connection: outbox.extend(connection, job, seconds=seconds, now=now))
 
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def release(self, job: Job) -> bool:
+        """Give a job back as if it had not been taken."""
+        return self._write(lambda connection: outbox.release(connection, job))
+
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and mark the job done."""
 
         def finish(connection: Connection) -> tuple[Fact, ...]:
-            if not outbox.finish(connection, job, now=now):
+            if not outbox.finish(connection, job, problem=problem, now=now):
                 return ()
             return facts.apply(connection, job.attribution, changes, self._codec, expected=expected, now=now)
 
@@ -173,9 +180,21 @@ class SQLStorage(Storage):
         with self._read() as connection:
             return outbox.queue_status(connection, attribution, now=now)
 
-    def retry(self, attribution: Attribution | None, *, now: datetime) -> int:
+    def jobs(
+        self,
+        attribution: Attribution | None,
+        *,
+        ids: Collection[str] | None = None,
+        states: Collection[JobState] = (),
+        limit: int = 100,
+    ) -> list[QueuedJob]:
+        """Jobs as they stand, newest first."""
+        with self._read() as connection:
+            return outbox.jobs(connection, attribution, ids=ids, states=states, limit=limit)
+
+    def retry(self, attribution: Attribution | None, *, now: datetime, ids: Collection[str] | None = None) -> int:
         """Make dead jobs pending again."""
-        return self._write(lambda connection: outbox.retry(connection, attribution, now=now))
+        return self._write(lambda connection: outbox.retry(connection, attribution, now=now, ids=ids))
 
     def state(self, attribution: Attribution) -> EntityState:
         """The entity's revision and generation."""
