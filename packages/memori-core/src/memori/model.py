@@ -255,6 +255,40 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessAttribute:
+    """Something known about an agent from conversations with one entity: its task, its manners, what it was told."""
+
+    id: str
+    text: str
+    mentions: int = 1
+    created_at: datetime | None = None
+    source: SourceClass | None = None
+    message_key: str | None = None
+    extractor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A fact that began or ceased to hold in the world between two times. `by` is what took its place."""
+
+    what: Literal["began", "ended"]
+    at: datetime
+    fact: Fact
+    by: Fact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """What `revert` did: of how many messages it retired facts, which facts came back, and how many lost a mention."""
+
+    messages: int
+    retired: tuple[Fact, ...] = ()
+    restored: tuple[Fact, ...] = ()
+    mentions: int = 0
+    attributes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Recalled:
     """A fact that answers a query. `score` is 0..1, higher is closer; `parts` names what it is made of.
 
