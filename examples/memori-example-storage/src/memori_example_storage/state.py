@@ -72,6 +72,7 @@ class StoredJob:
     attempts: int = 0
     token: str | None = None
     until: datetime | None = None
+    finished: datetime | None = None
     error: str | None = None
 
 

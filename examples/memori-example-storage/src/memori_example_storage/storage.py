@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from memori.model import (
     JobState,
     Kind,
     Message,
+    QueuedJob,
     QueueStatus,
     Receipt,
     StoredMessage,
@@ -178,27 +180,36 @@ class OneFileStorage(Storage):
     def lease(self, *, limit: int, seconds: float, now: datetime) -> list[Job]:
         """Take due jobs."""
         with self._file.write() as state:
-            taken: list[Job] = []
-            for job in sorted(state.jobs.values(), key=lambda one: one.created_at):
-                waiting = job.state == "pending" and job.due <= now
-                lapsed = job.state == "running" and job.until is not None and job.until <= now
-                if len(taken) < limit and (waiting or lapsed):
-                    job.state, job.attempts, job.token = "running", job.attempts + 1, new_key()
-                    job.until = now + timedelta(seconds=seconds)
-                    taken.append(_leased(state, job))
-            return taken
+            oldest = sorted(state.jobs.values(), key=lambda one: one.created_at)
+            taken = _in_turn([job for job in oldest if _is_due(job, now)])[:limit]
+            for job in taken:
+                job.state, job.attempts, job.token = "running", job.attempts + 1, new_key()
+                job.until = now + timedelta(seconds=seconds)
+            return [_leased(state, job) for job in taken]
 
     def extend(self, job: Job, *, seconds: float, now: datetime) -> bool:
         """Prolong a lease."""
         return self._update(job, lambda held: setattr(held, "until", now + timedelta(seconds=seconds)))
 
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def release(self, job: Job) -> bool:
+        """Give a job back as if it had not been taken."""
+
+        def give_back(held: StoredJob) -> None:
+            held.state, held.due, held.attempts = "pending", _AT_ONCE, held.attempts - 1
+            held.token, held.until = None, None
+
+        return self._update(job, give_back)
+
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and end the job."""
         with self._file.write() as state:
             held = _held(state, job)
             if held is None:
                 return ()
-            held.state, held.token, held.until = "done", None, None
+            held.state, held.error, held.token, held.until = "done", problem, None, None
+            held.finished = now
             return _apply(state, job.attribution, changes, expected, now)
 
     def fail(self, job: Job, error: str, *, retry_at: datetime | None, now: datetime) -> bool:
@@ -206,6 +217,7 @@ class OneFileStorage(Storage):
 
         def give_back(held: StoredJob) -> None:
             held.state, held.due = ("dead", now) if retry_at is None else ("pending", retry_at)
+            held.finished = now if retry_at is None else None
             held.error, held.token, held.until = error, None, None
 
         return self._update(job, give_back)
@@ -238,13 +250,29 @@ class OneFileStorage(Storage):
         errors = [job.error for job in jobs if job.error]
         return QueueStatus(**count, oldest_age=max(ages, default=None), last_error=errors[-1] if errors else None)
 
-    def retry(self, attribution: Attribution | None, *, now: datetime) -> int:
+    def jobs(
+        self,
+        attribution: Attribution | None,
+        *,
+        ids: Collection[str] | None = None,
+        states: Collection[JobState] = (),
+        limit: int = 100,
+    ) -> list[QueuedJob]:
+        """Jobs as they stand, newest first."""
+        found = [
+            job
+            for job in self._jobs(attribution)
+            if (ids is None or job.id in ids) and (not states or job.state in states)
+        ]
+        return [_as_it_stands(job) for job in sorted(found, key=lambda job: job.created_at, reverse=True)[:limit]]
+
+    def retry(self, attribution: Attribution | None, *, now: datetime, ids: Collection[str] | None = None) -> int:
         """Revive dead jobs."""
-        dead = [job.id for job in self._jobs(attribution) if job.state == "dead"]
+        dead = [job.id for job in self._jobs(attribution) if job.state == "dead" and (ids is None or job.id in ids)]
         with self._file.write() as state:
             for job_id in dead:
                 job = state.jobs[job_id]
-                job.state, job.attempts, job.due = "pending", 0, _AT_ONCE
+                job.state, job.attempts, job.due, job.finished = "pending", 0, _AT_ONCE, None
         return len(dead)
 
     # facts
@@ -514,6 +542,39 @@ def _apply(
         one.fact = replace(one.fact, mentions=one.fact.mentions + 1, revision=entity.revision)
         one.said_by |= {message} if message else set()
     return tuple(added)
+
+
+def _is_due(job: StoredJob, now: datetime) -> bool:
+    lapsed = job.state == "running" and job.until is not None and job.until <= now
+    return lapsed or (job.state == "pending" and job.due <= now)
+
+
+def _in_turn(jobs: list[StoredJob]) -> list[StoredJob]:
+    """The jobs in such an order that every entity has its turn before one has a second."""
+    taken: Counter[tuple[str, str]] = Counter()
+    ranked = []
+    for place, job in enumerate(jobs):
+        entity = job.session[:2]
+        ranked.append((taken[entity], place, job))
+        taken[entity] += 1
+    return [job for _, _, job in sorted(ranked, key=lambda one: one[:2])]
+
+
+def _as_it_stands(job: StoredJob) -> QueuedJob:
+    namespace, entity, process, session = job.session
+    return QueuedJob(
+        id=job.id,
+        state=job.state,
+        attempts=job.attempts,
+        attribution=Attribution(entity, process, session, namespace),
+        first=job.first,
+        last=job.last,
+        created_at=job.created_at,
+        due_at=job.due if job.state == "pending" and job.due != _AT_ONCE else None,
+        leased_until=job.until,
+        finished_at=job.finished,
+        error=job.error,
+    )
 
 
 def _was_true(fact: Fact, moment: datetime) -> bool:

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from itertools import islice
@@ -20,13 +20,13 @@ from ..errors import ExtractionError
 from ..model import Proposal
 from ..process import on_fork
 from ..storage.base import Job
-from .extraction.base import Extractor, Turn
+from .extraction.base import Extraction, Extractor, Turn
 from .lease import Lease
 
 MOST_FACTS = 200
 """A job's proposals beyond these are not looked at."""
 
-Proposed = Sequence[Proposal] | Exception
+Proposed = Extraction | Exception
 _MOST_HANGING = 8
 _PATIENCE = 2.0
 """Seconds after which the worker finds somebody to do other work meanwhile."""
@@ -50,10 +50,11 @@ on_fork(_after_fork)
 class _Call:
     """One call of an extractor, in a thread that nobody has to wait for."""
 
-    def __init__(self, extractor: Extractor, jobs: Sequence[Job], *, seconds: float) -> None:
+    def __init__(self, extractor: Extractor, jobs: Sequence[Job], turns: Mapping[str, Turn], *, seconds: float) -> None:
         self.jobs = jobs
+        self._turns = [turns[job.id] for job in jobs]
         self._seconds = seconds
-        self.future: Future[list[list[Proposal]] | Exception] = Future()
+        self.future: Future[list[Extraction] | Exception] = Future()
         self._extractor = extractor
         self._abandoned = False
         with _counting:
@@ -75,7 +76,7 @@ class _Call:
         """Whether it has returned, run out of time, or is wanted no more."""
         return self.future.done() or now >= self.deadline or not any(lease.holds(job) for job in self.jobs)
 
-    def outcome(self) -> list[list[Proposal]] | Exception:
+    def outcome(self) -> list[Extraction] | Exception:
         """What came of it. A call that goes on is abandoned, and counted until it returns."""
         with _counting:
             if self.future.done():
@@ -88,13 +89,12 @@ class _Call:
         )
 
     def _run(self) -> None:
-        turns = [Turn(job.attribution, job.messages, job.context) for job in self.jobs]
-        outcome: list[list[Proposal]] | Exception
+        outcome: list[Extraction] | Exception
         try:
-            found = self._extractor.extract(turns)
-            if len(found) != len(turns):
-                raise ExtractionError(f"the extractor answered {len(found)} of {len(turns)} turns")
-            outcome = [list(islice(one, MOST_FACTS + 1)) for one in found]
+            found = self._extractor.extract(self._turns)
+            if len(found) != len(self._turns):
+                raise ExtractionError(f"the extractor answered {len(found)} of {len(self._turns)} turns")
+            outcome = [one if isinstance(one, Extraction) else Extraction(_first(one)) for one in found]
         except Exception as error:  # noqa: BLE001 - foreign code; the error stays with the job
             outcome = error
         except BaseException as error:  # noqa: BLE001 - it may try to end its thread, but has to answer
@@ -105,16 +105,21 @@ class _Call:
             self.future.set_result(outcome)
 
 
-def extract(
-    extractor: Extractor, jobs: Sequence[Job], lease: Lease, *, seconds: float
-) -> Iterator[tuple[Job, Proposed]]:
-    """What the extractor proposes for each job, or why it doesn't; in the order in which its calls end.
+def _first(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:
+    return tuple(islice(proposals, MOST_FACTS + 1))
 
+
+def extract(
+    extractor: Extractor, jobs: Sequence[Job], turns: Mapping[str, Turn], lease: Lease, *, seconds: float
+) -> Iterator[tuple[Job, Proposed]]:
+    """What the extractor finds for each job, or why it doesn't; in the order in which its calls end.
+
+    `turns`: what it is shown of each job, by the job's id.
     Jobs whose lease is lost meanwhile are left out.
     """
     fresh = [job for job in jobs if job.attempt == 1]
     alone = [[job] for job in jobs if job.attempt > 1]
-    calls = [_Call(extractor, group, seconds=seconds) for group in ([fresh] if fresh else []) + alone]
+    calls = [_Call(extractor, group, turns, seconds=seconds) for group in ([fresh] if fresh else []) + alone]
     patience = time.monotonic() + _PATIENCE
     with ExitStack() as stalled:
         while calls:
@@ -128,7 +133,7 @@ def extract(
                 elif len(call.jobs) == 1:
                     yield call.jobs[0], outcome
                 else:
-                    calls += [_Call(extractor, [job], seconds=seconds) for job in call.jobs if lease.holds(job)]
+                    calls += [_Call(extractor, [job], turns, seconds=seconds) for job in call.jobs if lease.holds(job)]
             if calls and now > patience:
                 patience = math.inf
                 stalled.enter_context(lease.stalled())

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import BrokenPluginError, MemoriError
-from . import consolidate, demo, graph, ingest, inspection, jobs, migrate, reindex, search, worker
+from . import consolidate, demo, graph, ingest, inspection, jobs, migrate, reindex, search, trust, worker
 from .console import fail
 
 
@@ -55,6 +55,9 @@ def build() -> typer.Typer:
     app.command("facts")(search.facts)
     app.command("forget")(search.forget)
     app.command("graph")(graph.graph)
+    app.command("review")(trust.review)
+    app.command("revert")(trust.revert)
+    app.command("diff")(trust.diff)
     app.command("status")(inspection.status)
     app.command("retry")(ingest.retry)
     app.command("worker")(worker.worker)

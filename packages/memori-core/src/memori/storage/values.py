@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..keys import derived_key
-from ..model import Attribution, Fact, Message, QueuedJob, StoredMessage, ToolCall
+from ..model import Attribution, Fact, Message, ProcessAttribute, QueuedJob, StoredMessage, ToolCall
 from .base import Codec
 
 Row = Mapping[Any, Any]
@@ -176,4 +176,17 @@ def to_queued_job(row: Row) -> QueuedJob:
         leased_until=optional_time(row["lease_until"]),
         finished_at=optional_time(row["finished_at"]),
         error=row["last_error"],
+    )
+
+
+def to_attribute(row: Row, codec: Codec) -> ProcessAttribute:
+    """The attribute of a row."""
+    return ProcessAttribute(
+        id=row["id"],
+        text=codec.decode(row["content"]),
+        mentions=row["mentions"],
+        created_at=from_micros(row["created_at"]),
+        source=row["source"],
+        message_key=row["message_id"],
+        extractor=row["extractor"] or "",
     )

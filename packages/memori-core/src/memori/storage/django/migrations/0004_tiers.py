@@ -1,4 +1,4 @@
-"""Version 3 of Memori's tables."""
+"""Version 4 of Memori's tables."""
 
 from django.db import migrations
 
@@ -8,5 +8,5 @@ from memori.storage.django.tables import BringUpToDate
 class Migration(migrations.Migration):  # type: ignore[misc]
     """Index the facts of a tier."""
 
-    dependencies = (("memori", "0002_newest_facts"),)
+    dependencies = (("memori", "0003_where_facts_come_from"),)
     operations = (BringUpToDate(),)
