@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from memori import Attribution, Memori
+from memori.conformance import SharedIndexConformance
 from memori.conformance.storage import ADA, BOB, NOW, SPACE, new_fact
 from memori.errors import UnsupportedError
 from memori.recall.entity_index import EntityIndex
@@ -16,6 +17,28 @@ from memori.storage.sql.pgvector import PgvectorIndex
 from memori.storage.sql.storage import SQLStorage
 
 from tests.core.storage.servers import postgresql
+
+class TestExact(SharedIndexConformance):
+    @pytest.fixture
+    def storage(self, storage):
+        return storage
+
+    @pytest.fixture
+    def shared_index(self, storage):
+        return PgvectorIndex(storage)
+
+
+class TestGraph(TestExact):
+    """Whatever an entity has, the graph is asked first."""
+
+    least_recall = 0.9
+
+    @pytest.fixture
+    def shared_index(self, storage):
+        index = PgvectorIndex(storage)
+        index.exact = 0
+        return index
+
 
 ANN, BEN = Attribution("ann"), Attribution("ben")
 TEXTS = ("Ann lives in Lisbon", "Ann drinks green tea", "Her sister moved to Porto", "The river is near", "A red boat")
