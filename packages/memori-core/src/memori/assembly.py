@@ -104,23 +104,27 @@ def reranker(named: str | Reranker | None, plugins: Plugins) -> Reranker | None:
     return None if not named else _part(named, "rerankers", "/", plugins)
 
 
-def shares_index(named: str | type[VectorIndex] | type[SharedIndex], plugins: Plugins) -> bool:
-    """Whether the index is one that all processes share. Nothing heavy is imported to know."""
-    if isinstance(named, str):
-        return plugins.provider("vector_indexes", named).shared
-    return issubclass(named, SharedIndex)
-
-
-def vector_index(
+def shared_index(
     named: str | type[VectorIndex] | type[SharedIndex], storage: Storage, plugins: Plugins
-) -> Callable[[int], VectorIndex] | SharedIndex:
-    """What makes an empty index of a dimension, or the index that all processes on the storage share.
+) -> SharedIndex | None:
+    """The index that all processes on the storage share; None where each has its own, and then nothing is imported.
 
-    Raises `UnsupportedError` where a shared index cannot work with the storage.
+    Raises `UnsupportedError` where it cannot work with the storage.
     """
-    kind: Any = plugins.load(plugins.provider("vector_indexes", named)) if isinstance(named, str) else named
-    made: Callable[[int], VectorIndex] | SharedIndex = kind(storage) if issubclass(kind, SharedIndex) else kind
+    if isinstance(named, str) and not plugins.provider("vector_indexes", named).shared:
+        return None
+    kind = _index_class(named, plugins)
+    return kind(storage) if issubclass(kind, SharedIndex) else None
+
+
+def vector_index(named: str | type[VectorIndex] | type[SharedIndex], plugins: Plugins) -> Callable[[int], VectorIndex]:
+    """What makes an empty index of a dimension, in this process."""
+    made: Callable[[int], VectorIndex] = _index_class(named, plugins)
     return made
+
+
+def _index_class(named: str | type[VectorIndex] | type[SharedIndex], plugins: Plugins) -> Any:
+    return plugins.load(plugins.provider("vector_indexes", named)) if isinstance(named, str) else named
 
 
 def _part(named: str | T, seam: Seam, separator: str, plugins: Plugins) -> T:

@@ -132,7 +132,7 @@ class Memori:
         codec: Codec | None = None,
         settings: Settings | None = None,
     ) -> None:
-        from .assembly import check_parts, open_storage
+        from . import assembly
         from .plugins import Plugins
         from .settings import load
         from .storage.base import StorageOptions
@@ -163,7 +163,7 @@ class Memori:
         self._reranker = reranker or given.reranker or None
         self._codec = codec
         self._redact = redact
-        check_parts(
+        assembly.check_parts(
             self.plugins,
             embedder=self._embedder,
             extractor=self._extractor,
@@ -173,7 +173,11 @@ class Memori:
         options = StorageOptions(
             migrate=given.migrate, codec=codec, pool_size=given.pool_size, busy_timeout=given.busy_timeout
         )
-        self._storage: Storage = open_storage(given.database_url if conn is None else conn, options, self.plugins)
+        self._storage: Storage = assembly.open_storage(
+            given.database_url if conn is None else conn, options, self.plugins
+        )
+        # Refused here where it cannot work with this storage, not by the first recall.
+        self._shared_index = assembly.shared_index(self._vector_index, self._storage, self.plugins)
         self._current = CurrentAttribution()
         self._executor = BoundedExecutor(host=self._storage)
         self._closed = False
@@ -418,6 +422,7 @@ class Memori:
             drop_old=drop_old,
             batch=check_limit(batch),
             progress=progress or (lambda done, total: None),
+            written=self.follow,
         )
 
     arecord = _twin(record)
@@ -520,18 +525,15 @@ class Memori:
             self.plugins,
             self._codec or PlainCodec(),
             max_attempts=self.settings.max_attempts,
-            written=self._follow,
+            written=self.follow,
         )
 
-    @lazy
-    def _shares_index(self) -> bool:
-        from . import assembly
+    def follow(self, who: Attribution) -> None:
+        """Bring a vector index that processes share to what has just been written to the storage. Never raises.
 
-        return assembly.shares_index(self._vector_index, self.plugins)
-
-    def _follow(self, who: Attribution) -> None:
-        """Bring a vector index that processes share to what has just been written. What was written stays so."""
-        if not self._shares_index:
+        For what is written past this object, by `config.storage` itself; the methods here do so on their own.
+        """
+        if self._shared_index is None:
             return
         try:
             self._recall.follow(who)
@@ -548,7 +550,7 @@ class Memori:
         return Recall(
             storage,
             self.embedder,
-            assembly.vector_index(self._vector_index, storage, self.plugins),
+            self._shared_index or assembly.vector_index(self._vector_index, self.plugins),
             self.plugins,
             reranker=assembly.reranker(self._reranker, self.plugins),
             weights=self.recall_options.weights,

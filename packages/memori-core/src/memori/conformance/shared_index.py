@@ -17,7 +17,7 @@ from ..client import Memori
 from ..embedding.base import Space
 from ..model import Attribution
 from ..recall.index.base import SharedIndex
-from ..storage.base import EntityState, FactChanges, NewFact, Retirement, Storage
+from ..storage.base import EntityState, FactChanges, FactVectors, NewFact, Retirement, Storage
 from .storage import ADA, BOB, NOW, SPACE, new_fact
 
 OTHER = Space("test", "unit", 3)
@@ -136,6 +136,32 @@ class SharedIndexConformance:
         assert shared_index.search(ADA, SPACE, QUERY, 50) == ids
         assert shared_index.state(ADA, SPACE) == storage.state(ADA)
         assert sorted(shared_index.search(BOB, SPACE, QUERY, 50)) == sorted(theirs)
+
+    def test_a_delta_of_a_former_generation_is_passed_over(self, storage: Storage, shared_index: SharedIndex) -> None:
+        """A process that read before the entity was erased must not put back what it read."""
+        filled(storage, shared_index, ADA, unit(5))
+        old = storage.changes_since(ADA, SPACE, -1)
+        storage.erase(ADA)
+        ids = added(storage, ADA, [new_fact("anew", vector=(0, 1, 0, 0))])
+        for _ in range(2):
+            shared_index.update(ADA, SPACE, old)
+            follow(storage, shared_index, ADA)
+
+        assert shared_index.search(ADA, SPACE, QUERY, 50) == ids
+
+    def test_vectors_dropped_from_another_space_go_too(self, storage: Storage, shared_index: SharedIndex) -> None:
+        """Deleting an embedder's vectors for good is a new generation: no space keeps what it had of the former."""
+        filled(storage, shared_index, ADA, unit(1))
+        added(storage, ADA, [replace(new_fact("x"), vectors=np.eye(1, 3, dtype=np.float32))], space=OTHER)
+        shared_index.update(ADA, OTHER, storage.changes_since(ADA, OTHER, -1))
+        one = np.eye(1, 3, dtype=np.float32)
+        missing = [FactVectors(fact, one) for fact in storage.unembedded(ADA, OTHER, window=0, limit=9)]
+        storage.add_vectors(ADA, missing, OTHER)
+        storage.activate(ADA, OTHER, drop_old=True)
+        shared_index.update(ADA, OTHER, storage.changes_since(ADA, OTHER, -1))
+
+        assert shared_index.search(ADA, SPACE, QUERY, 50) == []
+        assert len(shared_index.search(ADA, OTHER, np.eye(1, 3, dtype=np.float32)[0], 50)) == 2
 
     def test_erasing_leaves_nothing_and_can_be_made_good(self, storage: Storage, shared_index: SharedIndex) -> None:
         """The entity goes in every space, and nobody else's. What is stored can be indexed again."""

@@ -192,6 +192,7 @@ def _add(memori: Memori, who: Attribution, drafts: list[Draft]) -> list[Draft]:
                 space=memori.embedder.space,
             )
             memori.config.storage.apply(who, changes, expected=state, now=datetime.now(UTC))
+    memori.follow(who)
     return fresh
 
 

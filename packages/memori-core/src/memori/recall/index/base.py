@@ -104,8 +104,9 @@ class SharedIndex(ABC):
     def update(self, attribution: Attribution, space: Space, delta: Delta) -> None:
         """Put the delta's rows and take out those retired, in one transaction, and note the delta's state.
 
-        The same delta again changes nothing, and one older than `state` is passed over. Where the generation is
-        another, everything of the entity goes first: the delta must then begin at revision -1.
+        The same delta again changes nothing, and one older than `state` is passed over, as is one of a generation
+        that the storage has left. Where the index's generation is another, everything of the entity goes first, of
+        that generation in other spaces too: the delta must then begin at revision -1.
         """
 
     @abstractmethod
