@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from .augmentation.extraction.base import Extractor
 from .embedding.base import Embedder
-from .errors import UnknownConnectionError
+from .errors import UnknownConnectionError, UnsupportedError
 from .hookspecs import CALLABLE, Provider
 from .plugins import Plugins, Seam
 from .process import on_fork
 from .recall.base import Reranker
-from .recall.index.base import SharedIndex, VectorIndex
+from .recall.index.base import IndexServer, SharedIndex, VectorIndex
 from .storage.base import Storage, StorageOptions
 from .storage.deferred import deferred
 
@@ -105,16 +105,24 @@ def reranker(named: str | Reranker | None, plugins: Plugins) -> Reranker | None:
 
 
 def shared_index(
-    named: str | type[VectorIndex] | type[SharedIndex], storage: Storage, plugins: Plugins
+    named: str | type[VectorIndex] | type[SharedIndex], storage: Storage, server: IndexServer, plugins: Plugins
 ) -> SharedIndex | None:
     """The index that all processes on the storage share; None where each has its own, and then nothing is imported.
 
-    Raises `UnsupportedError` where it cannot work with the storage.
+    Raises `UnsupportedError` where it cannot work with the storage, `ConfigurationError` for a server that won't do.
     """
     if isinstance(named, str) and not plugins.provider("vector_indexes", named).shared:
         return None
     kind = _index_class(named, plugins)
-    return kind(storage) if issubclass(kind, SharedIndex) else None
+    if not issubclass(kind, SharedIndex):
+        return None
+    if getattr(type(storage), "rows", None) is Storage.rows:
+        raise UnsupportedError(
+            f"{type(storage).__name__} ({storage.display}) does not serve a shared vector index such as {named!r}. "
+            'Use vector_index="faiss" there, or an SQL database.'
+        )
+    made: SharedIndex = kind.connected(storage, server)
+    return made
 
 
 def vector_index(named: str | type[VectorIndex] | type[SharedIndex], plugins: Plugins) -> Callable[[int], VectorIndex]:

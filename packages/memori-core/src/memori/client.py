@@ -134,6 +134,7 @@ class Memori:
     ) -> None:
         from . import assembly
         from .plugins import Plugins
+        from .recall.index.base import IndexServer
         from .settings import load
         from .storage.base import StorageOptions
 
@@ -177,7 +178,8 @@ class Memori:
             given.database_url if conn is None else conn, options, self.plugins
         )
         # Refused here where it cannot work with this storage, not by the first recall.
-        self._shared_index = assembly.shared_index(self._vector_index, self._storage, self.plugins)
+        server = IndexServer(given.index_url, given.index_api_key.get_secret_value(), given.index_prefix)
+        self._shared_index = assembly.shared_index(self._vector_index, self._storage, server, self.plugins)
         self._current = CurrentAttribution()
         self._executor = BoundedExecutor(host=self._storage)
         self._closed = False

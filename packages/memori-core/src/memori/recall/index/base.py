@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +84,15 @@ class VectorIndex(ABC):
         """Stop what runs in the background: the index is no longer wanted, though a search may still be under way."""
 
 
+@dataclass(frozen=True, slots=True)
+class IndexServer:
+    """Where an index that has a server of its own is: what the settings name. `prefix` begins the names it makes."""
+
+    url: str = field(default="", repr=False)
+    api_key: str = field(default="", repr=False)
+    prefix: str = "memori"
+
+
 class SharedIndex(ABC):
     """Nearest neighbours over the vectors of every entity, in a server that all processes share.
 
@@ -95,6 +105,14 @@ class SharedIndex(ABC):
     def __init__(self, storage: Storage) -> None:
         """Nothing is opened here. Raises `UnsupportedError` for a storage that it cannot work with."""
         self.storage = storage
+
+    @classmethod
+    def connected(cls, storage: Storage, server: IndexServer) -> Self:
+        """What a Memori object makes. Override where the index has a server of its own, which the settings name.
+
+        Nothing is opened here either. Raises `ConfigurationError` for settings that won't do.
+        """
+        return cls(storage)
 
     @abstractmethod
     def state(self, attribution: Attribution, space: Space) -> EntityState:
