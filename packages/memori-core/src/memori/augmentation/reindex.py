@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..embedding.base import Embedder
+from ..embedding.vectors import learnt_space
 from ..errors import IdentityError, StorageError
 from ..model import Attribution, Reindexed
 from ..storage.base import EntityState, Storage, Unembedded
@@ -31,7 +32,7 @@ def reindex(
     others record meanwhile is embedded too before an entity goes over. `written` is called after each write of an
     entity's; it does not raise. Raises `IdentityError` for an unknown entity.
     """
-    space, done = embedder.space, 0
+    space, done = learnt_space(embedder), 0
     owners = list(_all(storage, namespace)) if entity_id is None else [_known(storage, namespace, entity_id)]
     total = sum(storage.count_unembedded(who, space) for who in owners)
     progress(done, total)
