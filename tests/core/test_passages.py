@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from memori import Attribution, Memori
 from memori.augmentation.embedding import embed
@@ -25,6 +25,7 @@ count = HashingEmbedder().count_tokens
 
 @settings(deadline=None, max_examples=200)
 @given(TEXTS, st.integers(1, 40))
+@example("0:0 0\x080 0 0\x1b0\x080:0{0 0:0 0:0 0:0:0:0\x1b 000000000", 32)
 def test_passages_are_the_text_in_order_each_within_the_window(text, window):
     passages = spans(text, window=window, count=count)
 

@@ -38,11 +38,14 @@ def spans(text: str, *, window: int, count: Callable[[str], int]) -> list[tuple[
     # Twice as many as needed, for they overlap and end early.
     size = min(window, max(window // _PART, -(-2 * sum(tokens for _, _, tokens in units) // MOST)))
     found: list[tuple[int, int]] = []
-    begin = 0
-    while begin < len(units) and len(found) < MOST:
-        end = _end(text, units, begin, size)
+    begin = reached = 0
+    while reached < len(units) and len(found) < MOST:
+        end = _end(text, units, begin, size, reached)
+        if end <= reached:
+            begin = reached  # what follows doesn't fit beside what is said again
+            continue
         found.append((units[begin][0], units[end - 1][1]))
-        begin = end if end == len(units) else _overlapping(units, begin, end, size // _OVERLAP)
+        begin, reached = _overlapping(units, begin, end, size // _OVERLAP), end
     return found or [whole]
 
 
@@ -72,13 +75,13 @@ def _fitting(text: str, start: int, end: int, window: int, count: Callable[[str]
     yield from _fitting(text, middle, end, window, count)
 
 
-def _end(text: str, units: list[_Unit], begin: int, size: int) -> int:
+def _end(text: str, units: list[_Unit], begin: int, size: int, reached: int) -> int:
     """The number of the unit after the passage's last: after a sentence, if one ends in its second half."""
     tokens, end, after_sentence = 0, begin, begin
     while end < len(units) and (end == begin or tokens + units[end][2] <= size):
         tokens += units[end][2]
         end += 1
-        if 2 * tokens > size and _ends_sentence(text, units, end - 1):
+        if end > reached and 2 * tokens > size and _ends_sentence(text, units, end - 1):
             after_sentence = end
     return end if end == len(units) or after_sentence == begin else after_sentence
 
