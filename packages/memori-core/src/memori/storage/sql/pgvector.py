@@ -25,7 +25,7 @@ from ..base import Delta, EntityState, IndexRow, Storage
 from ..values import entity_key, to_micros
 from .storage import SQLStorage
 
-EXACT = 5000
+EXACT = 10_000
 """So many vectors of an entity, or fewer, are compared one by one: quicker than a graph shared with other tenants."""
 _INDEXED = 2000
 """Dimensions that HNSW takes; longer vectors are compared one by one."""
@@ -39,6 +39,8 @@ class PgvectorIndex(SharedIndex):
     """HNSW inside PostgreSQL. What it finds is as exact as a scan up to `exact` vectors of an entity."""
 
     exact: int = EXACT
+    width: int = 400
+    """So many of a graph's nodes, or more for a long answer, are looked at together (`hnsw.ef_search`)."""
     least: tuple[int, int] = (0, 8)
     """The oldest version of the extension that scans on until there are enough of a tenant's."""
 
@@ -141,7 +143,7 @@ class PgvectorIndex(SharedIndex):
                 connection.execute(text("SELECT set_config('hnsw.iterative_scan', 'strict_order', true)"))
                 connection.execute(
                     text("SELECT set_config('hnsw.ef_search', :width, true)"),
-                    {"width": str(min(max(2 * limit, 100), 1000))},
+                    {"width": str(min(max(2 * limit, self.width), 1000))},
                 )
                 # Without statistics the planner would read all of the entity's vectors, or of everybody's.
                 connection.execute(text("SELECT set_config('enable_seqscan', 'off', true)"))
