@@ -88,7 +88,7 @@ def fill(setup: Setup) -> float:
         if who is not ONE or not written:
             storage.append(who, Turn((), resent=0, now=BEGAN, conversation_id=None, join_recent=False))
         facts = tuple(
-            _fact(next(said), vectors[written + n : written + n + 1], written + n, setup.size) for n in range(count)
+            new_fact(next(said), vectors[written + n : written + n + 1], written + n, setup.size) for n in range(count)
         )
         storage.apply(who, FactChanges(facts, space=setup.space), expected=None, now=BEGAN)
         written += count
@@ -96,7 +96,8 @@ def fill(setup: Setup) -> float:
     return written / (time.perf_counter() - began)
 
 
-def _fact(text: str, vector: NDArray[np.float32], number: int, size: int) -> NewFact:
+def new_fact(text: str, vector: NDArray[np.float32], number: int, size: int) -> NewFact:
+    """A fact as the pipeline would hand it over, said on a day of the last year."""
     said_at = BEGAN - timedelta(days=365 * number / size)
     fact = Fact(id=new_key(), text=text, kind="fact", said_at=said_at)
     return NewFact(fact, " ".join(terms(text)), fold(text).encode().hex()[:64], vector)

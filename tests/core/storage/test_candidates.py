@@ -13,6 +13,7 @@ from memori.recall.entity_index import EntityIndex
 from memori.recall.index.faiss import FaissIndex
 from memori.recall.scoring import Evidence, score
 from memori.storage.base import FactChanges, Retirement, Storage, StorageOptions, Turn
+from memori.storage.sql import candidates
 from memori.storage.sql.storage import SQLStorage
 
 from tests.core.storage.backends import BACKENDS, empty_database
@@ -103,6 +104,19 @@ def test_statistics_are_those_of_an_index_over_everything(storage):
     assert found.mean_length == pytest.approx(whole.words.lengths.mean())
     assert found.frequencies == {term: len(whole.words.postings(term)[0]) for term in asked}
     assert found.speakers == set(whole.said_by)
+
+
+def test_of_many_facts_the_newest_are_counted_and_projected(storage, monkeypatch):
+    monkeypatch.setattr(candidates, "SAMPLE", 40)
+    for start in range(0, 200, 50):
+        fill(storage, ADA, [f"tea {'sugar' if at % 4 == 0 else 'milk'}" for at in range(start, start + 50)])
+
+    found = storage.statistics(ADA, ["tea", "milk", "sugar", "nobody"])
+
+    assert (found.documents, found.mean_length) == (200, 2)
+    assert found.frequencies["tea"] == 200
+    assert found.frequencies["sugar"] == pytest.approx(50, abs=20)
+    assert found.frequencies["nobody"] == 2
 
 
 def test_an_unknown_entity_has_no_rows_and_empty_statistics(storage):

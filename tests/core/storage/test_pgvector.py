@@ -1,21 +1,65 @@
 """Vectors in PostgreSQL are found as exactly as in this process, by their tenant alone, and go with their facts."""
 
+import sqlite3
+import subprocess
+import sys
 import time
+from contextlib import closing
 from dataclasses import replace
+from uuid import uuid4
 
 import numpy as np
+import psycopg
 import pytest
 from memori import Attribution, Memori
+from memori.conformance import SharedIndexConformance
 from memori.conformance.storage import ADA, BOB, NOW, SPACE, new_fact
 from memori.errors import UnsupportedError
+from memori.importing.source import Source
+from memori.importing.transfer import copy_facts, copy_messages
 from memori.recall.entity_index import EntityIndex
 from memori.recall.index.faiss import FaissIndex
 from memori.recall.shared import FAILED, SharedCandidates
 from memori.storage.base import FactChanges, Retirement, StorageOptions
 from memori.storage.sql.pgvector import PgvectorIndex
 from memori.storage.sql.storage import SQLStorage
+from sqlalchemy.engine import make_url
 
 from tests.core.storage.servers import postgresql
+from tests.core.test_from_memori import ROWS, SCHEMA
+
+
+@pytest.fixture(scope="module")
+def lasting():
+    with postgresql().database() as made:
+        opened = SQLStorage(made, StorageOptions())
+        yield opened
+        opened.close()
+
+
+class TestExact(SharedIndexConformance):
+    @pytest.fixture
+    def storage(self, lasting):
+        yield lasting
+        for who in (ADA, BOB, replace(ADA, namespace="another")):
+            lasting.erase(who)
+
+    @pytest.fixture
+    def shared_index(self, storage):
+        return PgvectorIndex(storage)
+
+
+class TestGraph(TestExact):
+    """Whatever an entity has, the graph is asked first."""
+
+    least_recall = 0.9
+
+    @pytest.fixture
+    def shared_index(self, storage):
+        index = PgvectorIndex(storage)
+        index.exact = 0
+        return index
+
 
 ANN, BEN = Attribution("ann"), Attribution("ben")
 TEXTS = ("Ann lives in Lisbon", "Ann drinks green tea", "Her sister moved to Porto", "The river is near", "A red boat")
@@ -150,9 +194,13 @@ def test_kinds_are_chosen_inside_the_search(storage, index):
     assert index.search(ADA, SPACE, QUERY, 5, kinds=["preference"]) == [one.fact.id]
 
 
-def test_another_database_is_refused_with_what_to_do(tmp_path):
-    with pytest.raises(UnsupportedError, match="postgresql://"):
-        PgvectorIndex(SQLStorage(f"sqlite:///{tmp_path / 'memory.db'}", StorageOptions()))
+@pytest.mark.parametrize("opened", ["sqlite", "function"])
+def test_another_database_is_refused_at_once_with_what_to_do(opened, url, tmp_path):
+    plain = url.replace("+psycopg", "")
+    given = f"sqlite:///{tmp_path / 'memory.db'}" if opened == "sqlite" else lambda: psycopg.connect(plain)
+
+    with pytest.raises(UnsupportedError, match=r"postgresql:// URL or an SQLAlchemy Engine.*faiss"):
+        Memori(given, vector_index="pgvector")
 
 
 def gather(storage, index):
@@ -189,16 +237,123 @@ def test_an_index_that_fails_leaves_the_words(storage, index, url):
     assert failed == FAILED
 
 
-class Old(PgvectorIndex):
-    """On a server whose extension is too old."""
+class Newer(PgvectorIndex):
+    """Wants a version that no server has."""
 
     least = (99, 0)
 
 
-def test_an_extension_that_is_missing_or_too_old_is_named_with_what_to_do(storage):
-    fill(storage, ADA, 1)
-    with pytest.raises(UnsupportedError, match="CREATE EXTENSION vector"):
-        Old(storage).update(ADA, SPACE, storage.changes_since(ADA, SPACE, -1))
+def test_an_extension_that_is_too_old_is_named_when_the_tables_are_made(url):
+    with Memori(url, embedder="hashing", extractor="none", vector_index=Newer) as memori:
+        with pytest.raises(UnsupportedError, match=r"vector, 99\.0 or later.*it is 0\..*CREATE EXTENSION vector"):
+            memori.config.storage.build()
+        with pytest.raises(UnsupportedError, match="99"):
+            memori.record([("user", "I like tea")], attribution=ANN)
+
+
+def test_an_extension_that_may_not_be_made_is_named_with_what_to_do(url):
+    with Memori(url) as memori:
+        memori.config.storage.build()
+
+    told = pytest.raises(UnsupportedError, match=r"not installed in this database.*CREATE EXTENSION vector")
+    with Memori(url, vector_index="pgvector", migrate="check") as memori, told:
+        memori.config.storage.build()
+    with Memori(url, vector_index="pgvector") as memori:
+        memori.config.storage.build()
+
+
+def test_a_user_who_may_make_no_extension_is_told_so(url):
+    name = f"weak_{uuid4().hex}"
+    granted = (f"CREATE ROLE {name} LOGIN PASSWORD 'secret'", f"GRANT ALL ON SCHEMA public TO {name}")
+    postgresql().execute(*granted, database=url)
+    weak = make_url(url).set(username=name, password="secret").render_as_string(hide_password=False)
+    try:
+        with Memori(weak, vector_index="pgvector") as memori, pytest.raises(UnsupportedError) as told:
+            memori.config.storage.build()
+    finally:
+        postgresql().execute(f"DROP OWNED BY {name}", f"DROP ROLE {name}", database=url)
+
+    assert "permission denied to create extension" in str(told.value)
+    assert "secret" not in str(told.value)
+
+
+def indexed(url):
+    """How many facts have a vector in the index, by table."""
+    tables = postgresql().execute(
+        "SELECT tablename FROM pg_tables WHERE tablename ~ 'pgvector_[0-9a-f]{16}' ORDER BY 1", database=url
+    )
+    return sorted(
+        postgresql().execute(f"SELECT count(DISTINCT fact_id) FROM {table}", database=url)[0][0] for (table,) in tables
+    )
+
+
+def test_reindexing_brings_the_index_along(url):
+    with Memori(url, embedder="hashing/64", extractor="none", vector_index="pgvector") as memori:
+        for text in TEXTS:
+            memori.remember(text, attribution=ANN)
+
+    with Memori(url, embedder="hashing/128", extractor="none", vector_index="pgvector") as memori:
+        memori.reindex(batch=2)
+        who = Attribution("ann", namespace="default")
+        index, space = memori._shared_index, memori.embedder.space
+        assert index.state(who, space) == memori.config.storage.state(who)
+        assert indexed(url) == [len(TEXTS)] * 2
+
+        memori.reindex(drop_old=True)
+        assert indexed(url) == [0, len(TEXTS)]
+        assert len(memori.recall("green tea", attribution=ANN, limit=9)) > 0
+
+
+def test_what_is_copied_from_another_database_is_indexed(url, tmp_path):
+    theirs = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(theirs)) as made:
+        made.executescript(SCHEMA + ROWS)
+    source = Source(f"sqlite:///{theirs}")
+
+    with Memori(url, embedder="hashing", extractor="none", vector_index="pgvector") as memori:
+        for entity in source.inventory().entities:
+            copied = copy_messages(source, memori, entity, lambda n: None)
+            memori.augmentation.wait(30)
+            copy_facts(source, memori, entity, copied, lambda n: None)
+        for entity in source.inventory().entities:
+            who = Attribution(entity.id, namespace="default")
+            stored = memori.config.storage.state(who)
+            assert memori._shared_index.state(who, memori.embedder.space) == stored
+    assert indexed(url)[0] > 3
+
+
+WORKER = """
+import sys
+from memori import Attribution, Memori
+
+url, name = sys.argv[1:]
+both, own = Attribution("both"), Attribution(name)
+with Memori(url, embedder="hashing", extractor="none", vector_index="pgvector") as memori:
+    for number in range(5):
+        memori.remember(f"{name} saw comet number {number}", attribution=both)
+        memori.record([("user", f"{name} hid key number {number}")], attribution=own)
+        found = memori.recall(f"{name} comet number {number}", attribution=both, limit=50)
+        assert f"{name} saw comet number {number}" in [one.text for one in found], number
+        assert not [one for one in memori.recall("key", attribution=both, limit=50) if "key" in one.text]
+    assert memori.augmentation.wait(60)
+"""
+
+
+def test_two_processes_write_and_recall_through_it_and_lose_nothing(url):
+    workers = [subprocess.Popen([sys.executable, "-c", WORKER, url, name]) for name in ("ann", "ben")]
+    assert [worker.wait(120) for worker in workers] == [0, 0]
+
+    with Memori(url, embedder="hashing", extractor="none", vector_index="pgvector") as memori:
+        index, space = memori._shared_index, memori.embedder.space
+        for name, count in (("both", 10), ("ann", 5), ("ben", 5)):
+            who = Attribution(name, namespace="default")
+            # As recall does before a search: the last write of each process may have met the other's.
+            memori.follow(who)
+            found = index.search(who, space, memori.embedder.embed_query("number"), 100)
+            facts = memori.config.storage.facts(who, limit=100)
+            assert set(found) == {fact.id for fact in facts}
+            assert len(facts) == count
+            assert name == "both" or all(name in fact.text for fact in facts)
 
 
 def remembered(url, vector_index):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .augmentation.extraction.base import Extractor, Host
 from .embedding.base import Embedder
-from .errors import UnknownConnectionError
+from .errors import UnknownConnectionError, UnsupportedError
 from .hookspecs import CALLABLE, Provider
 from .plugins import Plugins, Seam
 from .process import on_fork
 from .recall.base import Reranker
-from .recall.index.base import SharedIndex, VectorIndex
+from .recall.index.base import IndexServer, SharedIndex, VectorIndex
 from .storage.base import Storage, StorageOptions
 from .storage.deferred import deferred
 
@@ -124,23 +124,35 @@ def reranker(named: str | Reranker | None, plugins: Plugins) -> Reranker | None:
     return None if not named else _part(named, "rerankers", "/", plugins)
 
 
-def shares_index(named: str | type[VectorIndex] | type[SharedIndex], plugins: Plugins) -> bool:
-    """Whether the index is one that all processes share. Nothing heavy is imported to know."""
-    if isinstance(named, str):
-        return plugins.provider("vector_indexes", named).shared
-    return issubclass(named, SharedIndex)
+def shared_index(
+    named: str | type[VectorIndex] | type[SharedIndex], storage: Storage, server: IndexServer, plugins: Plugins
+) -> SharedIndex | None:
+    """The index that all processes on the storage share; None where each has its own, and then nothing is imported.
 
-
-def vector_index(
-    named: str | type[VectorIndex] | type[SharedIndex], storage: Storage, plugins: Plugins
-) -> Callable[[int], VectorIndex] | SharedIndex:
-    """What makes an empty index of a dimension, or the index that all processes on the storage share.
-
-    Raises `UnsupportedError` where a shared index cannot work with the storage.
+    Raises `UnsupportedError` where it cannot work with the storage, `ConfigurationError` for a server that won't do.
     """
-    kind: Any = plugins.load(plugins.provider("vector_indexes", named)) if isinstance(named, str) else named
-    made: Callable[[int], VectorIndex] | SharedIndex = kind(storage) if issubclass(kind, SharedIndex) else kind
+    if isinstance(named, str) and not plugins.provider("vector_indexes", named).shared:
+        return None
+    kind = _index_class(named, plugins)
+    if not issubclass(kind, SharedIndex):
+        return None
+    if getattr(type(storage), "rows", None) is Storage.rows:
+        raise UnsupportedError(
+            f"{type(storage).__name__} ({storage.display}) does not serve a shared vector index such as {named!r}. "
+            'Use vector_index="faiss" there, or an SQL database.'
+        )
+    made: SharedIndex = kind.connected(storage, server)
     return made
+
+
+def vector_index(named: str | type[VectorIndex] | type[SharedIndex], plugins: Plugins) -> Callable[[int], VectorIndex]:
+    """What makes an empty index of a dimension, in this process."""
+    made: Callable[[int], VectorIndex] = _index_class(named, plugins)
+    return made
+
+
+def _index_class(named: str | type[VectorIndex] | type[SharedIndex], plugins: Plugins) -> Any:
+    return plugins.load(plugins.provider("vector_indexes", named)) if isinstance(named, str) else named
 
 
 def _part(named: str | T, seam: Seam, separator: str, plugins: Plugins) -> T:

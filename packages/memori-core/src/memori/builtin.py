@@ -108,13 +108,19 @@ def memori_extractors() -> Iterable[Provider]:
 
 @hookimpl
 def memori_vector_indexes() -> Iterable[Provider]:
-    """FAISS in this process; pgvector in PostgreSQL, shared by all processes."""
+    """FAISS in this process; pgvector in PostgreSQL and Qdrant, shared by all processes."""
     return [
         Provider("faiss", "memori.recall.index.faiss:FaissIndex", install="pip install memori-core"),
         Provider(
             "pgvector",
             "memori.storage.sql.pgvector:PgvectorIndex",
             install="pip install 'memori-core[postgresql]'",
+            shared=True,
+        ),
+        Provider(
+            "qdrant",
+            "memori.recall.index.qdrant:QdrantIndex",
+            install="pip install 'memori-core[qdrant]'",
             shared=True,
         ),
     ]

@@ -142,8 +142,9 @@ class Memori:
         codec: Codec | None = None,
         settings: Settings | None = None,
     ) -> None:
-        from .assembly import check_parts, open_storage
+        from . import assembly
         from .plugins import Plugins
+        from .recall.index.base import IndexServer
         from .settings import load
         from .storage.base import StorageOptions
 
@@ -175,7 +176,7 @@ class Memori:
         self._reranker = reranker or given.reranker or None
         self._codec = codec
         self._redact = redact
-        check_parts(
+        assembly.check_parts(
             self.plugins,
             embedder=self._embedder,
             extractor=self._extractor,
@@ -185,7 +186,12 @@ class Memori:
         options = StorageOptions(
             migrate=given.migrate, codec=codec, pool_size=given.pool_size, busy_timeout=given.busy_timeout
         )
-        self._storage: Storage = open_storage(given.database_url if conn is None else conn, options, self.plugins)
+        self._storage: Storage = assembly.open_storage(
+            given.database_url if conn is None else conn, options, self.plugins
+        )
+        # Refused here where it cannot work with this storage, not by the first recall.
+        server = IndexServer(given.index_url, given.index_api_key.get_secret_value(), given.index_prefix)
+        self._shared_index = assembly.shared_index(self._vector_index, self._storage, server, self.plugins)
         self._current = CurrentAttribution()
         self._executor = BoundedExecutor(host=self._storage)
         self._closed = False
@@ -495,6 +501,7 @@ class Memori:
             drop_old=drop_old,
             batch=check_limit(batch),
             progress=progress or (lambda done, total: None),
+            written=self.follow,
         )
 
     def consolidate(self, *, entity_id: str | None = None) -> Consolidated:
@@ -621,7 +628,7 @@ class Memori:
             self._codec or PlainCodec(),
             max_attempts=self.settings.max_attempts,
             extraction_timeout=self.settings.extraction_timeout,
-            written=self._follow,
+            written=self.follow,
         )
 
     @lazy
@@ -631,15 +638,12 @@ class Memori:
         expire = lambda who, facts: self._pipeline.expire(who, facts)  # noqa: E731 - the pipeline is made when needed
         return Consolidation(self._storage, self.settings.retention_days, expire)
 
-    @lazy
-    def _shares_index(self) -> bool:
-        from . import assembly
+    def follow(self, who: Attribution) -> None:
+        """Bring a vector index that processes share to what has just been written to the storage. Never raises.
 
-        return assembly.shares_index(self._vector_index, self.plugins)
-
-    def _follow(self, who: Attribution) -> None:
-        """Bring a vector index that processes share to what has just been written. What was written stays so."""
-        if not self._shares_index:
+        For what is written past this object, by `config.storage` itself; the methods here do so on their own.
+        """
+        if self._shared_index is None:
             return
         try:
             self._recall.follow(who)
@@ -656,7 +660,7 @@ class Memori:
         return Recall(
             storage,
             self.embedder,
-            assembly.vector_index(self._vector_index, storage, self.plugins),
+            self._shared_index or assembly.vector_index(self._vector_index, self.plugins),
             self.plugins,
             reranker=assembly.reranker(self._reranker, self.plugins),
             weights=self.recall_options.weights,

@@ -29,6 +29,13 @@ class Settings(BaseSettings):
     embedder: str = Field(default="minilm", description="Which embedder turns text into vectors.")
     extractor: str = Field(default="local", description="Which extractor proposes facts; 'none' keeps only episodes.")
     vector_index: str = Field(default="faiss", description="Which index searches vectors.")
+    index_url: str = Field(default="", repr=False, description="Where the server of the vector index is.")
+    index_api_key: SecretStr = Field(default=SecretStr(""), description="Its key, where it wants one.")
+    index_prefix: str = Field(
+        default="memori",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Begins the names of collections there; each database has its own.",
+    )
     reranker: str = Field(default="", description="Which reranker reorders what recall found; empty for none.")
     migrate: Literal["auto", "check", "off"] = Field(default="auto", description="What to do with an old schema.")
     auto_ingest: bool = Field(default=True, description="Whether registered clients are given what is known.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..embedding.base import Embedder
+from ..embedding.vectors import learnt_space
 from ..errors import StorageError
 from ..model import Attribution, Reindexed
 from ..storage.base import Storage, Unembedded
@@ -23,13 +24,15 @@ def reindex(
     drop_old: bool,
     batch: int,
     progress: Callable[[int, int], None],
+    written: Callable[[Attribution], None] = lambda _: None,
 ) -> Reindexed:
     """Give every fact a vector in the embedder's space, and make that the active space of each entity.
 
     Entity by entity, and each batch commits by itself: what is done stays done, wherever this is interrupted. What
-    others record meanwhile is embedded too before an entity goes over. Raises `IdentityError` for an unknown entity.
+    others record meanwhile is embedded too before an entity goes over. `written` is called after each write of an
+    entity's; it does not raise. Raises `IdentityError` for an unknown entity.
     """
-    space, done = embedder.space, 0
+    space, done = learnt_space(embedder), 0
     owners = owners_of(storage, namespace, entity_id)
     total = sum(storage.count_unembedded(who, space) for who in owners)
     progress(done, total)
@@ -37,9 +40,11 @@ def reindex(
         while True:
             for size in _sweep(storage, embedder, who, batch):
                 done += size
+                written(who)
                 progress(done, max(done, total))
             finished = storage.state(who).space == space and not drop_old
             if finished or not storage.activate(who, space, drop_old=drop_old):
+                written(who)
                 break
     return Reindexed(space.key, len(owners), done)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .extractor import ExtractorConformance
     from .items import ItemConformance
     from .provenance import ProvenanceConformance
+    from .shared_index import SharedIndexConformance
     from .storage import StorageConformance
     from .transcripts import TranscriptConformance
     from .vector_index import VectorIndexConformance
@@ -40,6 +41,7 @@ __all__ = [
     "ExtractorConformance",
     "ItemConformance",
     "ProvenanceConformance",
+    "SharedIndexConformance",
     "StorageConformance",
     "TranscriptConformance",
     "VectorIndexConformance",
@@ -50,6 +52,7 @@ _SUITES = {
     "ExtractorConformance": "extractor",
     "ItemConformance": "items",
     "ProvenanceConformance": "provenance",
+    "SharedIndexConformance": "shared_index",
     "StorageConformance": "storage",
     "TranscriptConformance": "transcripts",
     "VectorIndexConformance": "vector_index",

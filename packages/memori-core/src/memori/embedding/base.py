@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from ..text import storable
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+_PIECES = re.compile(r"[A-Za-z0-9]+|[^\sA-Za-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,10 @@ class Embedder(ABC):
     and loads nothing: the model is loaded by the first `embed`, so that making a Memori object stays cheap.
     """
 
+    max_tokens: int = 512
+    """How many tokens of a text its vector stands for; what is longer is embedded in passages. Override where it is
+    known: 512 is what most models read, and a text that is a little shorter than the window is found no worse."""
+
     def __init__(self, model: str | None = None) -> None:
         self.model = model
 
@@ -59,6 +66,13 @@ class Embedder(ABC):
         cut. Raises `EmbeddingError` for failures of the model, `ModelIntegrityError` for a wrong file, `TypeError` for
         anything but a sequence of strings (a bare string is not one).
         """
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has, at least one for each word. An estimate on the high side, for prose.
+
+        Override where the model's tokenizer is at hand.
+        """
+        return sum(-(-len(piece) // 4) if piece.isascii() else len(piece) for piece in _PIECES.findall(text))
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """Return the unit vector of a query, shape (dimension,). Override where a model embeds queries differently."""

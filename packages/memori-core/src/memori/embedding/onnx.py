@@ -6,6 +6,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,9 @@ class MiniLMEmbedder(Embedder):
     is not installed. However many of these there are, each file is checked and loaded once per process.
     """
 
+    # Two of the model's are the marks at a text's beginning and end.
+    max_tokens = MAX_TOKENS - 2
+
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model)
         self._path = None if model is None else weights.locate(model)
@@ -60,6 +64,11 @@ class MiniLMEmbedder(Embedder):
         for batch in _batches([len(ids) for ids in tokens]):
             vectors[batch] = model.run([tokens[i] for i in batch])
         return vectors
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many word pieces a text has."""
+        counted: int = len(_whole_tokenizer().encode(*checked_texts([text]), add_special_tokens=False).ids)
+        return counted
 
     def _weights(self) -> weights.Weights:
         if self._found is None:
@@ -140,6 +149,12 @@ def _tokenizer() -> BertWordPieceTokenizer:
     tokenizer = BertWordPieceTokenizer(weights.vocabulary(), lowercase=True)
     tokenizer.enable_truncation(MAX_TOKENS)
     return tokenizer
+
+
+@cache
+def _whole_tokenizer() -> BertWordPieceTokenizer:
+    """One that cuts nothing."""
+    return BertWordPieceTokenizer(weights.vocabulary(), lowercase=True)
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

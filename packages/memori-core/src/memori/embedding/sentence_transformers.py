@@ -65,6 +65,12 @@ class SentenceTransformersEmbedder(Embedder):
                 self._space = Space("sentence-transformers", name, len(self._encode(model.encode_document, [""])[0]))
         return self._space
 
+    @property
+    def max_tokens(self) -> int:  # type: ignore[override]
+        """What the model reads, less the marks around a text; 512 where the model doesn't say."""
+        told = getattr(self._model(), "max_seq_length", None)
+        return max(int(told) - 2, 1) if told else Embedder.max_tokens
+
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit vector per text, with the prompt for documents."""
         prepared = [text[:MAX_CHARACTERS] for text in checked_texts(texts)]

@@ -31,10 +31,22 @@ logger = logging.getLogger(__name__)
 def known_space(embedder: Embedder) -> Space | None:
     """Return the embedder's space; None, logged and counted, where it cannot be learnt because a service is down."""
     try:
-        return embedder.space
+        return learnt_space(embedder)
     except MemoriError as error:
         telemetry.failure(logger, "learning where vectors live (going on without them)", error)
         return None
+
+
+def learnt_space(embedder: Embedder) -> Space:
+    """Return the embedder's space. One that knows it only once it has answered is given a word to embed first.
+
+    Raises `EmbeddingError`.
+    """
+    try:
+        return embedder.space
+    except Exception:  # noqa: BLE001 - an embedder of anybody's may raise anything before it has answered
+        _answer(lambda: embedder.embed(["dimension"]), embedder)
+        return _answer(lambda: embedder.space, embedder)  # type: ignore[no-any-return]
 
 
 def embed_texts(embedder: Embedder, texts: Sequence[str]) -> list[NDArray[np.float32] | None]:
@@ -45,7 +57,7 @@ def embed_texts(embedder: Embedder, texts: Sequence[str]) -> list[NDArray[np.flo
     """
     if not texts:
         return []
-    shape = (len(texts), embedder.space.dimension)
+    shape = (len(texts), learnt_space(embedder).dimension)
     matrix = _checked(embedder, _answer(lambda: embedder.embed(texts), embedder), shape)
     good = _usable(matrix)
     if not good.all():
@@ -122,7 +134,8 @@ on_fork(_after_fork)
 
 
 def _query_vector(embedder: Embedder, text: str) -> NDArray[np.float32]:
-    vector = _checked(embedder, _answer(lambda: embedder.embed_query(text), embedder), (embedder.space.dimension,))
+    shape = (learnt_space(embedder).dimension,)
+    vector = _checked(embedder, _answer(lambda: embedder.embed_query(text), embedder), shape)
     if not _usable(vector[np.newaxis])[0]:
         raise EmbeddingError(f"The vector of a query {_named(embedder)} holds NaN or only zeros.")
     return vector
@@ -134,7 +147,7 @@ def _answer(ask: Callable[[], Any], embedder: Embedder) -> Any:
     except MemoriError:
         raise
     except Exception as error:  # an embedder of anybody's may raise anything
-        raise EmbeddingError(f"The embedder {embedder.space.key} failed: {type(error).__name__}: {error}") from error
+        raise EmbeddingError(f"The embedder {_name(embedder)} failed: {type(error).__name__}: {error}") from error
 
 
 def _checked(embedder: Embedder, answer: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -156,4 +169,11 @@ def _usable(matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _named(embedder: Embedder) -> str:
-    return f"of the embedder {embedder.space.key}"
+    return f"of the embedder {_name(embedder)}"
+
+
+def _name(embedder: Embedder) -> str:
+    try:
+        return embedder.space.key
+    except Exception:  # noqa: BLE001 - it fails, and is being named in the error that says so
+        return type(embedder).__name__

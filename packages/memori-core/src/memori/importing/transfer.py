@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
-from ..embedding.vectors import embed_texts
+from ..augmentation.embedding import embed
+from ..embedding.vectors import learnt_space
 from ..errors import InvalidAttributionError, RevisionConflictError
 from ..keys import derived_key
 from ..messages import ROLE_ALIASES
 from ..model import ROLES, Attribution, Message, Proposal, Role, StoredMessage
 from ..privacy.codec import PlainCodec
-from ..storage.base import FactChanges, NewFact
+from ..storage.base import FactChanges, NewFact, Unembedded
 from ..text import fold, terms
 from .drafts import Draft, connect, draft, merge
 from .source import Entity, Known, Mention, Said, Source
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..client import Memori
 
 T = TypeVar("T")
@@ -172,11 +176,8 @@ def _judged(memori: Memori, who: Attribution, one: Draft) -> Draft | None:
 
 def _add(memori: Memori, who: Attribution, drafts: list[Draft]) -> list[Draft]:
     """Embed and store; when the entity's facts move meanwhile, look again at what is there."""
-    vectors = embed_texts(memori.embedder, [one.fact.text for one in drafts])
-    vector_of = {
-        one.fact.id: None if vector is None else vector.reshape(1, -1)
-        for one, vector in zip(drafts, vectors, strict=True)
-    }
+    vectors = embed(memori.embedder, [Unembedded(one.fact) for one in drafts])
+    vectors_of = {one.fact.id: some for one, some in zip(drafts, vectors, strict=True)}
     for attempt in Retrying(
         retry=retry_if_exception_type(RevisionConflictError),
         stop=stop_after_attempt(20),
@@ -187,15 +188,16 @@ def _add(memori: Memori, who: Attribution, drafts: list[Draft]) -> list[Draft]:
             state = memori.config.storage.state(who)
             fresh = _unknown(memori, who, drafts)
             changes = FactChanges(
-                add=tuple(_new_fact(memori, one, vector_of[one.fact.id]) for one in fresh),
+                add=tuple(_new_fact(memori, one, vectors_of[one.fact.id]) for one in fresh),
                 mentions=tuple((one.fact.id, message) for one in fresh for message in one.messages[1:]),
-                space=memori.embedder.space,
+                space=learnt_space(memori.embedder),
             )
             memori.config.storage.apply(who, changes, expected=state, now=datetime.now(UTC))
+    memori.follow(who)
     return fresh
 
 
-def _new_fact(memori: Memori, one: Draft, vectors: object) -> NewFact:
+def _new_fact(memori: Memori, one: Draft, vectors: NDArray[np.float32] | None) -> NewFact:
     said_at = one.fact.said_at
     when = f"{said_at:%d %B %Y} " if said_at else ""
     # Each linked message counts as a mention when it is linked; the others were counted there.
@@ -204,7 +206,7 @@ def _new_fact(memori: Memori, one: Draft, vectors: object) -> NewFact:
         fact=replace(one.fact, mentions=max(1, one.fact.mentions - linked)),
         search_text=" ".join(terms(when + one.fact.text)),
         fingerprint=_fingerprint(memori, one),
-        vectors=vectors,  # type: ignore[arg-type]
+        vectors=vectors,
         triples=one.triples,
     )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .. import telemetry
 from ..embedding.base import Embedder, Space
-from ..embedding.vectors import embed_query, known_space
+from ..embedding.vectors import embed_query, known_space, learnt_space
 from ..errors import MemoriError
 from ..keys import derived_key
 from ..model import Attribution, Context, Fact, Kind, Recalled, RecallWeights
@@ -165,7 +165,7 @@ class Recall:
     def follow(self, attribution: Attribution) -> None:
         """Bring a shared index to what has just been written, once that is committed. Never raises."""
         if (shared := self._shared) is not None:
-            self._storage.after_commit(lambda: shared.follow(attribution, self._embedder.space))
+            self._storage.after_commit(lambda: shared.follow(attribution, learnt_space(self._embedder)))
 
     def close(self) -> None:
         """Finish saving indexes, within a bound."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +84,15 @@ class VectorIndex(ABC):
         """Stop what runs in the background: the index is no longer wanted, though a search may still be under way."""
 
 
+@dataclass(frozen=True, slots=True)
+class IndexServer:
+    """Where an index that has a server of its own is: what the settings name. `prefix` begins the names it makes."""
+
+    url: str = field(default="", repr=False)
+    api_key: str = field(default="", repr=False)
+    prefix: str = "memori"
+
+
 class SharedIndex(ABC):
     """Nearest neighbours over the vectors of every entity, in a server that all processes share.
 
@@ -96,6 +106,14 @@ class SharedIndex(ABC):
         """Nothing is opened here. Raises `UnsupportedError` for a storage that it cannot work with."""
         self.storage = storage
 
+    @classmethod
+    def connected(cls, storage: Storage, server: IndexServer) -> Self:
+        """What a Memori object makes. Override where the index has a server of its own, which the settings name.
+
+        Nothing is opened here either. Raises `ConfigurationError` for settings that won't do.
+        """
+        return cls(storage)
+
     @abstractmethod
     def state(self, attribution: Attribution, space: Space) -> EntityState:
         """What it is current to; the defaults where it holds nothing of the entity."""
@@ -104,8 +122,9 @@ class SharedIndex(ABC):
     def update(self, attribution: Attribution, space: Space, delta: Delta) -> None:
         """Put the delta's rows and take out those retired, in one transaction, and note the delta's state.
 
-        The same delta again changes nothing, and one older than `state` is passed over. Where the generation is
-        another, everything of the entity goes first: the delta must then begin at revision -1.
+        The same delta again changes nothing, and one older than `state` is passed over, as is one of a generation
+        that the storage has left. Where the index's generation is another, everything of the entity goes first, of
+        that generation in other spaces too: the delta must then begin at revision -1.
         """
 
     @abstractmethod

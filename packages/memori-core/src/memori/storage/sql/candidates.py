@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Connection, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Subquery, case, func, or_, select
 
 from ...embedding.base import Space
 from ...model import Attribution
@@ -16,6 +16,8 @@ from . import schema as t
 from .facts import index_rows
 from .planning import without_index
 
+SAMPLE = 5000
+"""What words weigh is counted in so many facts at most, however many an entity has: a recall's time is bounded."""
 _BATCH = 200
 _RECALLED = ("active", "superseded")
 
@@ -70,32 +72,51 @@ def _next_to(connection: Connection, attribution: Attribution, rows: Sequence[In
 
 
 def statistics(connection: Connection, attribution: Attribution, terms: Collection[str], codec: Codec) -> Statistics:
-    """How many facts there are, how long they are, and how many hold each term."""
+    """How many facts there are, how long they are, and how many hold each term.
+
+    Counted over all up to `SAMPLE` of them; of more, over those that changed last, and projected.
+    """
     f = t.fact.c
-    which = (f.entity_id == entity_key(attribution), f.status.in_(_RECALLED))
-    speakers = connection.execute(select(f.speaker).where(*which, f.speaker.is_not(None)).distinct()).scalars()
+    which = (f.entity_id == entity_key(attribution), without_index(f.status).in_(_RECALLED))
+    newest = select(f.search_text, f.speaker).where(*which).order_by(f.revision.desc()).limit(SAMPLE).subquery()
+    speakers = connection.execute(select(newest.c.speaker).where(newest.c.speaker.is_not(None)).distinct()).scalars()
     said = frozenset(codec.decode(speaker).casefold() for speaker in speakers if speaker)
     wanted = sorted(set(terms))
-    if type(codec) is not PlainCodec:
-        # One derived from it may change the text too, and the database cannot look into what it cannot read.
-        lengths, held = [0], Counter[str]()
-        for text in connection.execute(select(f.search_text).where(*which)).scalars():
-            present = codec.decode(text).split()
-            lengths.append(len(present))
-            held.update(set(present).intersection(wanted))
-        documents = len(lengths) - 1
-        return Statistics(documents, sum(lengths) / max(documents, 1), {term: held[term] for term in wanted}, said)
+    # What a codec other than ours wrote the database cannot look into.
+    counted = _counted if type(codec) is PlainCodec else _read
+    looked_at, length, held = counted(connection, newest, wanted, codec)
+    documents = looked_at
+    if looked_at == SAMPLE:
+        documents = connection.execute(
+            select(func.count()).where(f.entity_id == entity_key(attribution), f.status.in_(_RECALLED))
+        ).scalar_one()
+        # A term that none of them holds stands in fewer than one of so many.
+        held = {term: max(1, round((held[term] or 0.5) * documents / SAMPLE)) for term in wanted}
+    return Statistics(documents, length / max(looked_at, 1), held, said)
+
+
+def _counted(
+    connection: Connection, newest: Subquery, wanted: Sequence[str], codec: Codec
+) -> tuple[int, int, dict[str, int]]:
+    """How many texts there are, how many words in all, and how many texts hold each term: counted by the database."""
+    text = newest.c.search_text
     # A text is stored with a space around each of its words.
-    spaces = func.length(f.search_text) - func.length(func.replace(f.search_text, " ", ""))
+    spaces = func.length(text) - func.length(func.replace(text, " ", ""))
     holding = [
-        func.coalesce(func.sum(case((f.search_text.contains(f" {term} ", autoescape=True), 1), else_=0)), 0)
-        for term in wanted
+        func.coalesce(func.sum(case((text.contains(f" {term} ", autoescape=True), 1), else_=0)), 0) for term in wanted
     ]
-    row = connection.execute(
-        select(func.count(), func.coalesce(func.sum(case((spaces > 1, spaces - 1), else_=0)), 0), *holding).where(
-            *which
-        )
-    ).one()
-    documents = int(row[0])
-    frequencies = {term: int(count) for term, count in zip(wanted, row[2:], strict=True)}
-    return Statistics(documents, int(row[1]) / max(documents, 1), frequencies, said)
+    words = func.coalesce(func.sum(case((spaces > 1, spaces - 1), else_=0)), 0)
+    row = connection.execute(select(func.count(), words, *holding).select_from(newest)).one()
+    return int(row[0]), int(row[1]), {term: int(count) for term, count in zip(wanted, row[2:], strict=True)}
+
+
+def _read(
+    connection: Connection, newest: Subquery, wanted: Sequence[str], codec: Codec
+) -> tuple[int, int, dict[str, int]]:
+    """The same, counted here."""
+    lengths, held = list[int](), Counter[str]()
+    for text in connection.execute(select(newest.c.search_text)).scalars():
+        present = codec.decode(text).split()
+        lengths.append(len(present))
+        held.update(set(present).intersection(wanted))
+    return len(lengths), sum(lengths), {term: held[term] for term in wanted}

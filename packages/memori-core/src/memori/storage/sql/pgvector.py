@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import NotSupportedError, OperationalError, ProgrammingError
 
 from ...embedding.base import Space
 from ...errors import UnsupportedError
@@ -24,7 +25,7 @@ from ..base import Delta, EntityState, IndexRow, Storage
 from ..values import entity_key, to_micros
 from .storage import SQLStorage
 
-EXACT = 5000
+EXACT = 10_000
 """So many vectors of an entity, or fewer, are compared one by one: quicker than a graph shared with other tenants."""
 _INDEXED = 2000
 """Dimensions that HNSW takes; longer vectors are compared one by one."""
@@ -38,18 +39,26 @@ class PgvectorIndex(SharedIndex):
     """HNSW inside PostgreSQL. What it finds is as exact as a scan up to `exact` vectors of an entity."""
 
     exact: int = EXACT
+    width: int = 400
+    """So many of a graph's nodes, or more for a long answer, are looked at together (`hnsw.ef_search`)."""
     least: tuple[int, int] = (0, 8)
     """The oldest version of the extension that scans on until there are enough of a tenant's."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage)
-        if not isinstance(storage, SQLStorage) or storage._database.dialect != "postgresql":
+        if (
+            not isinstance(storage, SQLStorage)
+            # Connections that are somebody else's (a function's, Django's) have transactions and settings of theirs.
+            or type(storage)._open is not SQLStorage._open
+            or storage._database.dialect != "postgresql"
+        ):
             raise UnsupportedError(
-                f'vector_index="pgvector" keeps vectors in PostgreSQL, and memory is in {storage.display}. '
-                'Use vector_index="faiss" there, or a postgresql:// database.'
+                'vector_index="pgvector" needs memory in PostgreSQL, opened by a postgresql:// URL or an SQLAlchemy '
+                f'Engine, and it is in {storage.display}. Pass one of those, or use vector_index="faiss".'
             )
         self._sql: SQLStorage = storage
         self._built: set[str] = set()
+        storage.build_with(self._require)
 
     def state(self, attribution: Attribution, space: Space) -> EntityState:
         """What it is current to."""
@@ -77,14 +86,20 @@ class PgvectorIndex(SharedIndex):
             )
             known = connection.execute(
                 text(
-                    f"SELECT revision, generation FROM {_STATE} "  # nosec B608 # noqa: S608
-                    "WHERE entity_id = :entity AND space = :space FOR UPDATE"
+                    f"SELECT s.revision, s.generation FROM {_STATE} s JOIN memori_entity e ON e.id = s.entity_id "  # nosec B608 # noqa: S608
+                    "WHERE s.entity_id = :entity AND s.space = :space AND e.generation = :generation FOR UPDATE OF s"
                 ),
-                owner,
+                {**owner, "generation": delta.state.generation},
             ).first()
             if known is None:
-                return  # erased meanwhile
+                return  # erased meanwhile, or something of it was deleted for good: the delta is of no use any more
             if known.generation != delta.state.generation:
+                # What another space has of that generation is void too.
+                connection.execute(
+                    text(f"UPDATE {_STATE} SET generation = :generation WHERE entity_id = :entity AND space = :space"),  # nosec B608 # noqa: S608
+                    {**owner, "generation": delta.state.generation},
+                )
+                _forget(connection, owner["entity"], unless=delta.state.generation)
                 connection.execute(text(f"DELETE FROM {table} WHERE entity_id = :entity"), owner)  # nosec B608 # noqa: S608
             elif known.revision >= delta.state.revision:
                 return
@@ -128,7 +143,7 @@ class PgvectorIndex(SharedIndex):
                 connection.execute(text("SELECT set_config('hnsw.iterative_scan', 'strict_order', true)"))
                 connection.execute(
                     text("SELECT set_config('hnsw.ef_search', :width, true)"),
-                    {"width": str(min(max(2 * limit, 100), 1000))},
+                    {"width": str(min(max(2 * limit, self.width), 1000))},
                 )
                 # Without statistics the planner would read all of the entity's vectors, or of everybody's.
                 connection.execute(text("SELECT set_config('enable_seqscan', 'off', true)"))
@@ -147,13 +162,7 @@ class PgvectorIndex(SharedIndex):
         def delete(connection: Connection) -> None:
             if not self._exists(connection, _STATE):
                 return
-            owner = {"entity": entity_key(attribution)}
-            spaces = connection.execute(
-                text(f"DELETE FROM {_STATE} WHERE entity_id = :entity RETURNING space"),  # nosec B608 # noqa: S608
-                owner,
-            )
-            for space in spaces.scalars().all():
-                connection.execute(text(f"DELETE FROM {_named(space)} WHERE entity_id = :entity"), owner)  # nosec B608 # noqa: S608
+            _forget(connection, entity_key(attribution))
 
         self._sql._write(delete)
 
@@ -169,20 +178,32 @@ class PgvectorIndex(SharedIndex):
         if self._exists(connection, table):
             return
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _BUILD_LOCK})
-        version = connection.execute(
-            text("SELECT default_version FROM pg_available_extensions WHERE name = 'vector'")
-        ).scalar()
-        installed = connection.execute(text("SELECT extversion FROM pg_extension WHERE extname = 'vector'")).scalar()
-        if _number(installed or version) < self.least:
-            raise UnsupportedError(
-                f'vector_index="pgvector" needs the extension vector 0.8 or later, and {self._sql.display} has '
-                f"{installed or version or 'none'}. Install pgvector on the server, run CREATE EXTENSION vector (or "
-                'ALTER EXTENSION vector UPDATE) there, or use vector_index="faiss".'
-            )
-        if installed is None:
-            connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
+        self._require(connection)
         for statement in _structure(table, space.dimension):
             connection.execute(text(statement))
+
+    def _require(self, connection: Connection) -> None:
+        """Make the extension where it is missing and may be made. Raises `UnsupportedError` saying what to do."""
+        found = text("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+        version = connection.execute(found).scalar()
+        problem = "it is not installed in this database"
+        if version is None and self._sql.options.migrate == "auto":
+            # Two processes that begin at once would both make it.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _BUILD_LOCK})
+            try:
+                with connection.begin_nested():
+                    connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
+            except (NotSupportedError, OperationalError, ProgrammingError) as error:
+                problem = str(error.orig).strip().partition("\n")[0]
+            version = connection.execute(found).scalar()
+        if version is None or _number(version) < self.least:
+            least = ".".join(map(str, self.least))
+            raise UnsupportedError(
+                f'vector_index="pgvector" needs the extension vector, {least} or later, in {self._sql.display}: '
+                f"{f'it is {version} there' if version else problem}. Install pgvector on the server, run CREATE "
+                "EXTENSION vector (or ALTER EXTENSION vector UPDATE) in the database as its owner, or use "
+                'vector_index="faiss".'
+            )
 
 
 def _structure(table: str, dimension: int) -> list[str]:
@@ -199,6 +220,16 @@ def _structure(table: str, dimension: int) -> list[str]:
     if dimension <= _INDEXED:
         made.append(f"CREATE INDEX IF NOT EXISTS {table}_hnsw ON {table} USING hnsw (vector vector_ip_ops)")
     return made
+
+
+def _forget(connection: Connection, entity: str, *, unless: str = "") -> None:
+    """Delete an entity's vectors and states, except those of a generation."""
+    gone = connection.execute(
+        text(f"DELETE FROM {_STATE} WHERE entity_id = :entity AND generation <> :unless RETURNING space"),  # nosec B608 # noqa: S608
+        {"entity": entity, "unless": unless},
+    )
+    for space in gone.scalars().all():
+        connection.execute(text(f"DELETE FROM {_named(space)} WHERE entity_id = :entity"), {"entity": entity})  # nosec B608 # noqa: S608
 
 
 def _put(connection: Connection, table: str, entity: str, rows: Sequence[IndexRow]) -> None:

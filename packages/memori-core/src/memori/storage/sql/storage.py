@@ -80,6 +80,7 @@ class SQLStorage(Storage):
         self._codec: Codec = options.codec or PlainCodec()
         self._built = False
         self._building = threading.Lock()
+        self._built_with: list[Callable[[Connection], None]] = []
 
     def _open(self, connection: Any, options: StorageOptions) -> Database:
         """What runs the transactions. A storage over connections of another kind supplies its own."""
@@ -94,7 +95,13 @@ class SQLStorage(Storage):
         """Create or migrate the tables."""
         with self._building:
             migrations.build(self._database, self.options.migrate)
+            for part in self._built_with:
+                self._database.run(part)
             self._built = True
+
+    def build_with(self, part: Callable[[Connection], None]) -> None:
+        """Have `build` run this too, in a transaction of its own. What it raises is raised by every operation."""
+        self._built_with.append(part)
 
     def plan(self) -> str:
         """What `build` would run, as SQL; an empty text when there is nothing to do."""
