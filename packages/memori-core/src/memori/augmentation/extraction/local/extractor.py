@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ....model import Kind, Message, Proposal, Triple
 from ..base import Extractor, Turn
+from .acquaintance import names_said
 from .dates import Period, resolve
-from .kinds import IMPORTANCE, kind_of
-from .people import People, relation_at
+from .kinds import IMPORTANCE, is_birth, kind_of
+from .people import PETS, People, relation_at
 from .pipeline import DEFAULT, pipeline
 from .prose import is_english, paragraphs
 from .reading import Reading, read
 from .rules import rule_in
 from .selection import MAX_TEXT, worth_keeping
-from .slots import slot_owner, slot_predicate
+from .slots import owner_of, slot_owner, slot_predicate
 from .speaker import Speaker, cast_of
+from .splices import Piece, pieces
 from .statements import Clause, clauses, lacks_subject
+from .states import scheduled_thing, state_of
 from .triples import node, triples_of
 from .wording import Wording, as_sentence
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_ENDED = re.compile(r"\b(?:no longer|any ?more)\b")
 _TRUSTED = {"user_input", "assistant"}
 
 
@@ -42,7 +47,7 @@ class LocalExtractor(Extractor):
     logs, other languages and Memori's own injected blocks are not read at all.
     """
 
-    version = "local/1"
+    version = "local/2"
 
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model)
@@ -74,12 +79,28 @@ class LocalExtractor(Extractor):
                 logger.warning("no extraction rules for the language %r of %s yet", nlp.lang, self._pipeline)
                 return found
             for doc, number in nlp.pipe(texts, as_tuples=True, batch_size=64):
-                found[owners[number]].extend(readings[number].read(doc, nlp))
+                readings[number].read(doc, nlp)
+        for reader, owner in zip(readings, owners, strict=True):
+            found[owner].extend(reader.found)
         return found
 
 
 def _readable(message: Message) -> bool:
     return message.role in {"user", "assistant"} and message.source_class in _TRUSTED and not message.content.isspace()
+
+
+def _is_whole(sentence: Span, parts: Sequence[Piece]) -> bool:
+    """Whether nothing was cut, so that the parse at hand serves."""
+    return len(parts) == 1 and parts[0].text == sentence.text
+
+
+def _gives_way(earlier: Proposal, later: Proposal) -> bool:
+    """Whether a statement stays as it is when the same message says something later on the same matter."""
+    return later.slot is not None and (earlier.kind == "event" or _says_what_ended(earlier))
+
+
+def _says_what_ended(proposal: Proposal) -> bool:
+    return _ENDED.search(proposal.text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,27 +123,45 @@ class _Reader:
         self._cast = cast_of(turn, self.message)
         self._said_on = self.message.created_at.date() if self.message.created_at else None
         names = frozenset(name.casefold() for name in (self._cast.speaker.name,) if name)
-        self._people = People(names)
-        self._texts: set[str] = set()
+        self._people = People(names, names_said(turn, index))
+        self.found: list[Proposal] = []
 
-    def read(self, doc: Doc, nlp: Language) -> Iterator[Proposal]:
-        """Yield what a paragraph says that is worth keeping."""
-        for sentence in doc.sents:
-            if not is_english(sentence.text):
+    def read(self, doc: Doc, nlp: Language) -> None:
+        """Add what a paragraph says that is worth keeping to `found`."""
+        cut = [(sentence, pieces(sentence)) for sentence in doc.sents if is_english(sentence.text)]
+        spliced = [piece.text for sentence, parts in cut for piece in parts if not _is_whole(sentence, parts)]
+        parsed = nlp.pipe(spliced)
+        for sentence, parts in cut:
+            for piece in parts:
+                span = sentence if _is_whole(sentence, parts) else next(parsed)[:]
+                if lacks_subject(span) and not self._cast.by_machine:
+                    span = nlp(f"I {span.text[:1].lower()}{span.text[1:]}")[:]
+                self._add([draft for draft in self._drafts(span) if draft.text and len(draft.text) <= MAX_TEXT], piece)
+
+    def _add(self, drafts: Sequence[_Draft], piece: Piece) -> None:
+        """Take in what a piece says. What it takes back goes, and so does what it says once more."""
+        if piece.corrects:
+            slots = {draft.slot for draft in drafts if draft.slot}
+            self.found = [one for one in self.found if one.slot not in slots]
+        for draft in drafts:
+            new = self._proposal(draft)
+            same = [one for one in self.found if one.slot and one.slot == new.slot]
+            if any(one.text.casefold() == new.text.casefold() for one in self.found):
                 continue
-            if lacks_subject(sentence) and not self._cast.by_machine:
-                sentence = nlp(f"I {sentence.text[:1].lower()}{sentence.text[1:]}")[:]
-            for draft in self._drafts(sentence):
-                if draft.text and len(draft.text) <= MAX_TEXT and draft.text.casefold() not in self._texts:
-                    self._texts.add(draft.text.casefold())
-                    yield self._proposal(draft)
+            # "I left KPMG and joined Bosch, I work there as a welder": the last says how things stand, the others stay.
+            if same and _says_what_ended(new):
+                new = replace(new, slot=None)
+            self.found = [
+                replace(one, slot=None) if one in same and _gives_way(one, new) else one for one in self.found
+            ]
+            self.found.append(new)
 
     def _drafts(self, sentence: Span) -> Iterator[_Draft]:
         wording = Wording(self._cast.speaker, Speaker(None, "assistant"), {})
         rule = rule_in(sentence, self._cast, wording)
         if rule is not None:
             subject = self._cast.speaker.node
-            slot = f"{subject.casefold()}|{rule.predicate}" if rule.predicate else None
+            slot = f"{self._slot_of(self._cast.speaker).casefold()}|{rule.predicate}" if rule.predicate else None
             triples = (
                 (Triple(subject, rule.predicate, rule.value, "PERSON", "PERSON"),)
                 if rule.predicate and rule.value
@@ -134,20 +173,24 @@ class _Reader:
             yield from self._of_clause(clause)
 
     def _of_clause(self, clause: Clause) -> Iterator[_Draft]:
+        unnamed = Wording(self._cast.speaker, self._cast.listener, {})
         others = self._people.resolve(clause)
-        wording = Wording(self._cast.speaker, self._cast.listener, others or {})
+        self._people.learn(clause, unnamed)
+        wording = Wording(self._cast.speaker, self._cast.listener, others or {}, self._people.names)
         reading = read(clause)
         yield from self._relations(clause, wording)
         period = self._period(clause, reading)
         begins = period is not None and (period.lasting or period.end is not None)
         kind = kind_of(clause, reading, dated=period is not None and not begins)
-        if others is not None and worth_keeping(clause, reading, self._cast, kind, others):
+        if others is not None and worth_keeping(
+            clause, reading, self._cast, kind, others.keys() | self._people.named(clause)
+        ):
             yield _Draft(
                 wording.sentence(clause.tokens),
                 kind,
                 slot=self._slot(clause, reading, period, wording),
                 triples=triples_of(clause, reading, wording),
-                period=period if kind == "event" or begins else None,
+                period=period if kind == "event" or begins or is_birth(reading.verb) else None,
             )
         self._people.note(clause, wording)
 
@@ -167,7 +210,9 @@ class _Reader:
             yield _Draft(
                 as_sentence(f"{relation.name} is {relation.text}"),
                 "relationship",
-                slot=f"{owner.casefold()}|married to" if married and self._cast.speaker.name else None,
+                slot=f"{self._slot_of(relation.owner).casefold()}|married to"
+                if married and self._cast.speaker.name
+                else None,
                 triples=(Triple(owner, relation.noun.lemma_.lower(), relation.name, "PERSON", "PERSON"),),
             )
 
@@ -177,12 +222,38 @@ class _Reader:
         return own or resolve(clause.opening, self._said_on, past=past)
 
     def _slot(self, clause: Clause, reading: Reading, period: Period | None, wording: Wording) -> str | None:
-        predicate, owner = slot_predicate(clause, reading), slot_owner(clause)
-        if predicate is None or owner is None or self._long_past(reading, period):
+        if self._long_past(reading, period):
             return None
+        predicate, owner = slot_predicate(clause, reading), slot_owner(clause)
+        if predicate is None:
+            predicate = state_of(clause, reading, dated=period is not None and not period.lasting)
+            thing = scheduled_thing(clause) if predicate and predicate.endswith(" when") else None
+            owner = owner_of(thing) if thing is not None else owner
+            if thing is not None and owner is None:
+                return f"{self._slot_of(self._cast.speaker)}|{predicate}"
+        if predicate is None and reading.verb.lemma_ in {"die", "pass"} and clause.subject is not None:
+            return self._pet_slot(clause.subject.text)
+        if predicate is None or owner is None:
+            return None
+        if predicate.startswith("has ") and owner == clause.subject and owner_of(owner) is not None:
+            owner = owner_of(owner) or owner
         speaker = next((who for token in (owner, *owner.conjuncts) if (who := wording.names(token))), None)
-        subject = speaker.node if speaker else node(owner, wording)[0].removesuffix("'s")
+        if speaker is not None:
+            return f"{self._slot_of(speaker).casefold()}|{predicate}"
+        subject = node(owner, wording)[0].removesuffix("'s")
+        for who in (self._cast.speaker, self._cast.listener):
+            if who is not None and subject.startswith(f"{who.node}'s "):
+                subject = self._slot_of(who) + subject.removeprefix(who.node)
         return f"{subject.casefold()}|{predicate}"
+
+    def _pet_slot(self, name: str) -> str | None:
+        """ "Rex died" ends "I have a dog called Rex"."""
+        noun = next((text.split()[-1] for text, one in self._people.names.items() if one == name), None)
+        return f"{self._slot_of(self._cast.speaker).casefold()}|has {noun} {name.lower()}" if noun in PETS else None
+
+    def _slot_of(self, who: Speaker) -> str:
+        """Whose slot it is: "user" for the one person who talks to an assistant, named or not."""
+        return who.node if self._cast.by_name and who.name else who.role
 
     def _long_past(self, reading: Reading, period: Period | None) -> bool:
         """ "I moved to Paris in 2005" does not say where somebody lives now."""

@@ -20,6 +20,7 @@ from .reading import Reading
 from .selection import is_speaker
 from .slots import favourite_of, is_person, objects, owner_of, slot_predicate
 from .statements import Clause
+from .topics import LANGUAGES
 from .wordlist import words
 
 if TYPE_CHECKING:
@@ -44,13 +45,7 @@ _STATES = _PREFER | words(
     remain stay keep look sound hope wish remember agree care depend deserve involve
     """
 )
-_LANGUAGES = words(
-    """
-    english french german spanish italian portuguese dutch russian polish ukrainian turkish arabic hebrew hindi
-    urdu bengali mandarin chinese cantonese japanese korean vietnamese thai swedish norwegian danish finnish
-    greek czech hungarian romanian latin swahili
-    """
-)
+_ENTHUSIASTIC = words("fan passionate fond keen crazy obsessed addicted mad")
 _INSTRUMENTS = words(
     """
     guitar piano violin drum drums bass cello flute saxophone sax trumpet clarinet ukulele harp keyboard banjo
@@ -64,7 +59,7 @@ _CONDITIONS = words(
     retired pregnant transgender trans gay lesbian bisexual queer nonbinary autistic deaf blind left right
     """
 )
-_ATTRIBUTES = frozenset({"lives in", "works at", "is named", "age", "birthday"})
+_ATTRIBUTES = frozenset({"lives in", "works at", "works as", "diet", "is named", "age", "birthday"})
 _MARITAL = frozenset({"married", "engaged", "divorced", "single", "widowed"})
 
 
@@ -73,11 +68,14 @@ def kind_of(clause: Clause, reading: Reading, *, dated: bool) -> Kind:
     subject, verb = clause.subject, reading.verb
     lemma = verb.lemma_.lower()
     somebody = subject is not None and is_person(subject)
-    if (not reading.past and slot_predicate(clause, reading) in _ATTRIBUTES) or _born(verb):
+    single = None if reading.past or reading.formerly else slot_predicate(clause, reading)
+    if single in {"works as", "diet"} and subject is not None and not _named_or_self(subject):
+        single = None
+    if single in _ATTRIBUTES or is_birth(verb):
         return "attribute"
     if favourite_of(clause) or (somebody and _likes(reading)):
         return "preference"
-    if somebody and _relates(clause, reading):
+    if somebody and _relates(clause, reading) and not (dated and (reading.past or verb.tag_ in {"VBN", "VBG"})):
         return "relationship"
     if somebody and _able(clause, reading):
         return "skill"
@@ -97,18 +95,24 @@ def kind_of(clause: Clause, reading: Reading, *, dated: bool) -> Kind:
 def _likes(reading: Reading) -> bool:
     """ "Loves hiking", "is a fan of jazz", "is passionate about dancing": now, not "would love to"."""
     verb = reading.verb
+    if any(child.lower_ == "rather" and child.dep_ == "advmod" for child in verb.children):
+        return True
     if reading.past or reading.future or reading.wish or reading.uncertain:
         return False
-    if verb.lemma_.lower() in _PREFER:
+    lemma = verb.lemma_.lower()
+    if lemma in _PREFER or (lemma in {"stand", "mind"} and reading.negated):
         return True
-    return verb.lemma_ == "be" and any(
-        child.lower_ in {"fan", "passionate", "fond", "keen", "crazy", "obsessed"}
-        and any(inner.dep_ == "prep" for inner in child.children)
-        for child in verb.children
-    )
+    if lemma in {"be", "obsess"} and verb.lower_ != "been":
+        return verb.lower_ == "obsessed" or any(
+            (child.lower_ in _ENTHUSIASTIC and any(inner.dep_ == "prep" for inner in child.children))
+            or (child.lower_ == "into" and child.dep_ == "prep")
+            for child in verb.children
+        )
+    return False
 
 
-def _born(verb: Token) -> bool:
+def is_birth(verb: Token) -> bool:
+    """ "Was born in Naples"."""
     return bool(verb.lower_ == "born")
 
 
@@ -139,7 +143,7 @@ def _able(clause: Clause, reading: Reading) -> bool:
         return False
     objects_of = {child.lower_ for child in verb.children if child.dep_ in {"dobj", "advmod", "acomp"}}
     if any(child.lower_ in {"can", "ca"} and child.dep_ == "aux" for child in verb.children):
-        named = objects_of & (_LANGUAGES | _INSTRUMENTS)
+        named = objects_of & (LANGUAGES | _INSTRUMENTS)
         return bool(named) or verb.lemma_ in {
             "cook",
             "swim",
@@ -152,7 +156,7 @@ def _able(clause: Clause, reading: Reading) -> bool:
             "read",
             "speak",
         }
-    if verb.lemma_ == "speak" and objects_of & _LANGUAGES:
+    if verb.lemma_ == "speak" and objects_of & LANGUAGES:
         return True
     if verb.lemma_ == "play" and objects_of & _INSTRUMENTS:
         return True

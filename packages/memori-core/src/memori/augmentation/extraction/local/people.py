@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ _UNKNOWABLE = words(
     """
 )
 _POINTING = frozenset({"this", "that", "these", "those"})
+_MOTION = frozenset({"move", "go", "fly", "travel", "drive", "return", "come", "relocate"})
 _PLACES = frozenset({"here", "there"})
 UNRESOLVED = _SHE | _HE | _UNKNOWABLE
 
@@ -49,9 +51,24 @@ UNRESOLVED = _SHE | _HE | _UNKNOWABLE
 class People:
     """The third persons of one message, in the order they were spoken of."""
 
-    def __init__(self, own_names: frozenset[str]) -> None:
+    def __init__(self, own_names: frozenset[str], names: Mapping[str, str] | None = None) -> None:
+        """`names`: who "Ada's wife" is, from earlier messages."""
         self._own_names = own_names
         self._known: dict[str, bool | None] = {}
+        self._place: str | None = None
+        self.names: dict[str, str] = dict(names or {})
+
+    def learn(self, clause: Clause, wording: Wording) -> None:
+        """Take in the names a clause gives to people: "my wife Ana", "my boss is called Herbert"."""
+        for token in clause.tokens:
+            relation = relation_at(token, wording)
+            if relation is not None and (name := relation.name or _name_given(clause, token)):
+                self.names[relation.text] = name
+
+    def named(self, clause: Clause) -> set[int]:
+        """The indexes of the words that name somebody known, which the tagger may not take for a name."""
+        known = {part for name in self.names.values() for part in name.split()}
+        return {token.i for token in clause.tokens if token.text in known}
 
     def note(self, clause: Clause, wording: Wording) -> None:
         """Take in whom a clause names: people, and "my sister"."""
@@ -60,6 +77,8 @@ class People:
             if found is not None:
                 name, female = found
                 self._known[name] = self._known.get(name) if female is None else female
+            if token.ent_type_ == "GPE" and token.dep_ == "pobj":
+                self._place = token.text
 
     def resolve(self, clause: Clause) -> dict[int, str] | None:
         """Return who each "she" or "he" is, by token index; None when something is left hanging.
@@ -72,6 +91,9 @@ class People:
             if not _refers(token):
                 continue
             if _clear_within(clause, position):
+                continue
+            if token.lower_ == "there" and self._place and token.dep_ == "advmod" and token.i > clause.root.i:
+                resolved[token.i] = ("to " if token.head.lemma_ in _MOTION else "in ") + self._place
                 continue
             candidates = self._candidates(token.lower_)
             if len(candidates) != 1:
@@ -87,9 +109,12 @@ class People:
 
     def _person(self, token: Token, wording: Wording) -> tuple[str, bool | None] | None:
         if (relation := relation_at(token, wording)) is not None:
-            return relation.name or relation.text, _gender(relation.noun)
-        if token.ent_type_ == "PERSON" and token.dep_ not in {"compound", "npadvmod", "intj", "appos"}:
-            name = " ".join(part.text for part in noun_phrase(token) if part.ent_type_ == "PERSON")
+            return relation.name or self.names.get(relation.text) or relation.text, _gender(relation.noun)
+        listed = token.dep_ == "conj" and token.pos_ == "PROPN" and token.head.ent_type_ == "PERSON"
+        if (who := _acquired(token)) is not None and (owner := wording.names(who)) is not None:
+            return f"{owner.text}'s {token.lemma_.lower()}", None
+        if (token.ent_type_ == "PERSON" or listed) and token.dep_ not in {"compound", "npadvmod", "intj", "appos"}:
+            name = " ".join(part.text for part in noun_phrase(token) if part.pos_ == "PROPN")
             if name and name.casefold() not in self._own_names:
                 return name, None
         return None
@@ -119,6 +144,23 @@ def relation_at(token: Token, wording: Wording) -> Relation | None:
     words = [part for part in noun_phrase(token) if part.pos_ != "PROPN"]
     name = _proper_name(token) if noun != token else _name_beside(token)
     return Relation(noun, wording.text(words), speaker, name)
+
+
+def _name_given(clause: Clause, noun: Token) -> str | None:
+    """The name a clause gives to its subject: "my boss is Herbert", "my boss is called Herbert"."""
+    if noun != clause.subject or clause.root.lemma_ not in {"be", "call", "name"}:
+        return None
+    named = [child for child in clause.root.children if child.dep_ in {"attr", "oprd"} and child.pos_ == "PROPN"]
+    return _proper_name(named[0]) if named else None
+
+
+def _acquired(token: Token) -> Token | None:
+    """Who got "a puppy", that "her name" may be said of next."""
+    if token.dep_ != "dobj" or token.lemma_.lower() not in PETS | RELATIVES or token.tag_ != "NN":
+        return None
+    if token.head.lemma_ not in {"get", "adopt", "have", "buy", "rescue"}:
+        return None
+    return next((child for child in token.head.children if child.dep_ == "nsubj"), None)
 
 
 def _is_relation(token: Token) -> bool:

@@ -30,7 +30,7 @@ _MACHINE_LINE = re.compile(
       | \[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d               # a time stamp
       | \[?\d\d:\d\d:\d\d
       | \[?(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL|CRITICAL)\b
-      | Traceback\ \(|File\ "|at\ [\w.$]{3,200}\(|Caused\ by:
+      | Traceback\ \(|\w{1,60}(?:Error|Exception):|File\ "|at\ [\w.$]{3,200}\(|Caused\ by:
       | (?:def|class|import|from|const|let|var|function|public|private|return|SELECT|INSERT|UPDATE|DELETE|CREATE)\b
         [^.!?]{0,200}[;:(){}=*]
       | \$\ |>>>|\#include|\#!|//|/\*|<!--
@@ -46,7 +46,13 @@ _TYPED_FAST = (
     (re.compile(r"\bi'?ve\b", re.IGNORECASE), "I've"),
     (re.compile(r"\bi'(ll|d)\b"), r"I'\1"),
     (re.compile(r"\bi\b(?![.'&/-])"), "I"),
-    (re.compile(r"\b(do|does|did|ca|wo|is|was|are|have|has)nt\b", re.IGNORECASE), r"\1n't"),
+    (re.compile(r"\b(do|does|did|ca|wo|is|was|are|have|has|would|could|should)nt\b", re.IGNORECASE), r"\1n't"),
+    (re.compile(r"\b(he|she|that|what|who|there)s\b", re.IGNORECASE), r"\1's"),
+    (re.compile(r"\b(they|you)re\b", re.IGNORECASE), r"\1're"),
+    (re.compile(r"\b(they|we|you)ve\b", re.IGNORECASE), r"\1've"),
+    (re.compile(r"\b(cannot)\b", re.IGNORECASE), "can't"),
+    (re.compile(r"(?:(?<=^)|(?<=[.!?] ))been(?= (?:\w+ly )?\w+ing\b)", re.IGNORECASE), "I've been"),
+    (re.compile(r"\b(my|our) (first name|last name|middle name|name|birthday)'s\b", re.IGNORECASE), r"\1 \2 is"),
 )
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
 
@@ -55,7 +61,9 @@ _ENGLISH = words(
     i me my mine we us our you your he him his she her they them their it its a an the and or but so if of to in
     on at by for from with about into is am are was were be been being have has had do does did will would can
     could should must might may not no this that these those there here what when where who how why which than
-    then just never always please don't i'm i've i'd i'll can't it's also very really more most some any because
+    then just never always please as up out after before since last week
+    month year years today yesterday tomorrow got get went going love live lives work works now
+    don't i'm i've i'd i'll can't it's also very really more most some any because
     """
 )
 _OTHER = (

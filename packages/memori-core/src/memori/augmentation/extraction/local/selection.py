@@ -23,7 +23,7 @@ MAX_TEXT = 400
 _PHRASES = words(
     """
     hope wish bet guess mean thank appreciate agree understand suppose wonder doubt swear assure promise
-    apologize congratulate welcome excuse bless admit see hear imagine hop gotta figure vote second dare
+    apologize congratulate welcome excuse bless admit imagine hop gotta figure vote second dare
     """
 )
 _MENTAL = words("think know believe feel say tell remember realize notice find consider expect forget")
@@ -47,7 +47,14 @@ _VAGUE = words(
     someone folks fan positivity hope motivation energy experience experiences difference impact heart hearts
     """
 )
-_MOMENTS = words("morning afternoon evening night day week weekend month year summer winter spring fall autumn time")
+_INABILITIES = words(
+    "wait believe imagine thank say tell think remember help see find figure decide complain blame promise guarantee"
+)
+_KIN_AT_HOME = words("kid kids children twins baby boys girls dog dogs cat cats puppy kitten wife husband missus")
+_CHOICES = words("rather prefer pick choose eat drink live")
+_MOMENTS = words(
+    "morning afternoon evening night day week weekend month year summer winter spring fall autumn time days times"
+)
 _EMPTY_SUBJECTS = words("what who which everyone everything nothing something anyone anything nobody all")
 _REQUESTS = words(
     "know see ask hear understand talk chat discuss share help get check say tell let thank give stay keep"
@@ -60,7 +67,9 @@ def worth_keeping(clause: Clause, reading: Reading, cast: Cast, kind: Kind, know
     `known` holds the indexes of the pronouns whose person is clear.
     """
     subject = clause.subject
-    if subject is None or subject.lower_ in _EMPTY_SUBJECTS or subject.dep_ == "expl":
+    if subject is None or subject.dep_ == "expl":
+        return False
+    if subject.lower_ in _EMPTY_SUBJECTS and not (subject.lower_ == "everyone" and clause.root.lemma_ == "call"):
         return False
     if _points(subject) or _dependent(clause) or clause.tokens[0].lower_ in {"here", "there"}:
         return False
@@ -73,11 +82,13 @@ def worth_keeping(clause: Clause, reading: Reading, cast: Cast, kind: Kind, know
         return False
     if cast.by_machine and not _machine_reports(clause, subject, reading):
         return False
-    if _small_talk(clause, subject, reading) or _invites(clause, reading) or _merely_possible(clause, kind):
+    if _small_talk(clause, subject, reading) or _invites(clause, reading) or _merely_possible(clause, reading, kind):
         return False
     if kind == "preference" and any(_points(child) for child in clause.root.children):
         return False
-    return _concerns_somebody(clause, subject, known) and (kind == "skill" or _has_content(clause, subject))
+    return _concerns_somebody(clause, subject, known) and (
+        kind == "skill" or _telling_verb(clause, kind) or _has_content(clause, subject)
+    )
 
 
 def is_speaker(token: Token) -> bool:
@@ -135,6 +146,16 @@ def _small_talk(clause: Clause, subject: Token, reading: Reading) -> bool:
     spoken = f" {clause.text.lower()} "
     if " know how to " in spoken:
         return False
+    if (
+        lemma in {"see", "hear"}
+        and root.tag_ != "VBG"
+        and not reading.past
+        and not reading.perfect
+        and not reading.future
+    ):
+        return True
+    if lemma == "hope" and root.tag_ == "VBG" and any(child.dep_ == "xcomp" for child in root.children):
+        return False
     if any(t.lemma_ in _PHRASES and any(is_speaker(c) for c in t.children if c.dep_ == "nsubj") for t in clause.tokens):
         return True
     if lemma in _PHRASES or (lemma in _MENTAL and _reports_clause(root)):
@@ -152,9 +173,23 @@ def _small_talk(clause: Clause, subject: Token, reading: Reading) -> bool:
         state = next((child for child in root.children if child.dep_ in {"acomp", "attr", "advmod"}), None)
         if state is not None and state.lower_ in {"sorry", "glad", "happy"}:
             return True
+        if state is not None and state.lower_ in {"divorced", "married", "engaged", "separated"}:
+            return False
         if state is not None and (state.lower_ in _TRANSIENT or state.tag_ == "VBN"):
+            if state.lower_ in {"afraid", "busy", "free", "open", "proud", "hooked", "done"} and _concrete_after(state):
+                return False
             return not any(token.ent_type_ not in {"", "DATE", "TIME"} for token in clause.tokens if token != subject)
     return False
+
+
+def _concrete_after(state: Token) -> bool:
+    """ "Afraid of heights", "busy with my allotment": a state that says of what."""
+    return any(
+        inner.dep_ == "pobj" and inner.pos_ in {"NOUN", "PROPN"} and inner.lower_ not in _VAGUE
+        for child in state.children
+        if child.dep_ == "prep"
+        for inner in child.children
+    )
 
 
 def _reports_clause(root: Token) -> bool:
@@ -164,24 +199,37 @@ def _reports_clause(root: Token) -> bool:
 def _invites(clause: Clause, reading: Reading) -> bool:
     """ "We should catch up": plans of the two speakers, advice and wishes, not facts."""
     spoken = {token.lower_ for token in clause.tokens}
-    if spoken & {"let", "let's", "lets"}:
+    if spoken & {"let", "let's", "lets"} and not any(child.dep_ == "auxpass" for child in clause.root.children):
         return True
     subject = clause.subject
     plural = subject is not None and subject.lower_ == "we"
     modal = any(child.tag_ == "MD" for child in clause.root.children)
     if reading.wish and not plural:
         return False
+    if not plural and spoken & {"rather", "any", "every", "without"} and clause.root.lemma_ in _CHOICES | {"take"}:
+        return False
     return bool(modal and plural) or bool(
         reading.uncertain and not spoken & {"might", "may", "maybe", "perhaps", "probably"}
     )
 
 
-def _merely_possible(clause: Clause, kind: Kind) -> bool:
-    """What a speaker can or will do, without a day, is an offer or a promise; skills are told apart before."""
+def _merely_possible(clause: Clause, reading: Reading, kind: Kind) -> bool:
+    """What a speaker can or will do, without a day, is an offer or a promise; skills are told apart before.
+
+    What they cannot eat, stand or do says something of them, and so does what they will do if nothing comes between.
+    """
     helpers = {child.lower_ for child in clause.root.children if child.tag_ == "MD"}
     if kind == "skill" or not helpers & {"can", "ca", "will", "'ll", "wo", "shall"}:
         return False
+    if helpers & {"can", "ca"} and reading.negated:
+        return clause.root.lemma_ in _INABILITIES or not _reaches(clause.root)
+    if any(token.lower_ in {"probably", "definitely"} for token in clause.tokens):
+        return False
     return not any(token.ent_type_ in {"DATE", "TIME"} for token in clause.tokens)
+
+
+def _reaches(verb: Token) -> bool:
+    return any(child.dep_ in {"dobj", "prep", "ccomp", "xcomp"} for child in verb.children)
 
 
 def _concerns_somebody(clause: Clause, subject: Token, known: Container[int]) -> bool:
@@ -190,11 +238,30 @@ def _concerns_somebody(clause: Clause, subject: Token, known: Container[int]) ->
     Of other things only dated, named or counted facts are kept, and what they did to the speaker.
     """
     own = any(token.lower_ in FIRST | SECOND for whole in (subject, *subject.conjuncts) for token in noun_phrase(whole))
+    own = own or (subject.lower_ in _KIN_AT_HOME and any(child.lower_ == "the" for child in subject.children))
     if own or subject.i in known or subject.pos_ == "PROPN" or subject.ent_type_:
         return bool(subject.dep_ != "csubj" or clause.root.lemma_ != "be")
     if clause.root.tag_ == "VBD" and clause.root.pos_ == "VERB":
         return any(token.lower_ in FIRST | SECOND for token in clause.tokens)
-    return any(token.ent_type_ not in {"", "ORDINAL", "CARDINAL", "PERSON"} for token in clause.tokens)
+    if _affects_speaker(clause, subject):
+        return True
+    named = {"", "ORDINAL", "CARDINAL", "PERSON", "DATE", "TIME"}
+    if any(token.pos_ == "PROPN" and token.ent_type_ not in {"DATE", "TIME"} for token in subject.subtree):
+        return True
+    exact = any(token.ent_type_ in {"DATE", "TIME"} and token.pos_ in {"NUM", "PROPN"} for token in clause.tokens)
+    return exact or any(token.ent_type_ not in named for token in clause.tokens)
+
+
+def _affects_speaker(clause: Clause, subject: Token) -> bool:
+    """ "Mushrooms make me sick", "everyone calls me Sasha", "Mondays are my day off"."""
+    if subject.pos_ == "PRON" and subject.lower_ not in {"everyone", "everybody"}:
+        return False
+    for child in clause.root.subtree:
+        if child.lower_ == "me" and child.i > clause.root.i and child.head.i <= clause.root.i + 3:
+            return True
+        if child.dep_ == "poss" and child.lower_ in {"my", "our"} and child.head.dep_ == "attr":
+            return bool(clause.root.lemma_ == "be")
+    return False
 
 
 def _points(noun: Token) -> bool:
@@ -219,11 +286,30 @@ def _has_content(clause: Clause, subject: Token) -> bool:
         return any(token.ent_type_ not in {"DATE", "TIME", "CARDINAL"} for token in solid) or _telling(clause)
     if any(token.lemma_.lower() in RELATIONS for token in subject.subtree) and not is_speaker(subject):
         return any(token.pos_ in {"ADJ", "VERB"} for token in rest) or clause.root.pos_ == "VERB"
+    if any(token.dep_ == "pcomp" for token in rest) and is_speaker(subject):
+        return True
     if clause.root.lemma_ in {"be", "get", "feel", "have", "go", "do"}:
         owned = any(token.lower_ in FIRST | SECOND for token in noun_phrase(subject))
         return owned and any(token.dep_ == "acomp" and token.lower_ not in _TRANSIENT for token in rest)
     telling = any(token.pos_ in {"VERB", "ADJ"} and token.lower_ not in _TRANSIENT | _VAGUE for token in rest)
+    if _affects_speaker(clause, subject) or (subject.pos_ == "PROPN" and clause.root.tag_ == "VBD"):
+        return telling or any(token.dep_ in {"dobj", "prt", "oprd"} and token != subject for token in rest)
     return telling and is_speaker(subject) and len(rest) >= 2
+
+
+def _telling_verb(clause: Clause, kind: Kind) -> bool:
+    """Whether the verb says enough by itself: "live alone", "broke up", "stopped smoking", "love running"."""
+    root = clause.root
+    if root.lemma_ == "live" or (root.lemma_ in {"break", "split"} and any(c.lower_ == "up" for c in root.children)):
+        return True
+    if root.lower_ == "let" and any(child.lower_ == "go" for child in root.children):
+        return True
+    if any(token.lower_ in {"divorced", "engaged", "married"} for token in (root, *root.children)):
+        return True
+    if root.lemma_ in {"die", "graduate", "retire", "divorce"} or root.lower_ == "stolen":
+        return True
+    gerund = any(child.dep_ in {"xcomp", "pcomp"} and child.tag_ == "VBG" for child in root.children)
+    return gerund and (kind == "preference" or root.lemma_ in {"stop", "quit", "start", "give"})
 
 
 def _telling(clause: Clause) -> bool:

@@ -33,11 +33,16 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The two ends of one message. `listener` is known only where "you" can only mean one person."""
+    """The two ends of one message. `listener` is known only where "you" can only mean one person.
+
+    `by_name`: whether slots tell people apart by name. They don't until a second one speaks, so that what "I" said and
+    what "Ada" says later is said of the same user.
+    """
 
     speaker: Speaker
     listener: Speaker | None
     among_people: bool
+    by_name: bool = False
 
     @property
     def by_machine(self) -> bool:
@@ -58,13 +63,14 @@ def cast_of(turn: Turn, message: Message) -> Cast:
     """Tell who speaks `message`. The attribution's entity id is opaque and never used as a name."""
     around = [stored.message for stored in (*turn.context, *turn.messages)]
     names = {name for other in around if (name := _person(other))}
+    by_name = len(names) > 1
     if message.role == "user":
-        return Cast(Speaker(speaking_name(message), "user"), None, len(names) > 1)
+        return Cast(Speaker(speaking_name(message), "user"), None, len(names) > 1, by_name)
     if _person(message) and len(names) > 1:
-        return Cast(Speaker(speaking_name(message), "assistant"), None, True)
+        return Cast(Speaker(speaking_name(message), "assistant"), None, True, by_name)
     users = {speaking_name(other) for other in around if other.role == "user"}
     listener = Speaker(users.pop(), "user") if len(users) == 1 else Speaker(None, "user") if not users else None
-    return Cast(Speaker(speaking_name(message), "assistant"), listener, False)
+    return Cast(Speaker(speaking_name(message), "assistant"), listener, False, by_name)
 
 
 def _person(message: Message) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ....model import Triple
 from .people import PETS, noun_phrase
 from .reading import Reading
-from .slots import is_person
+from .slots import is_person, owner_of
 from .statements import Clause
 from .wording import Wording
 
@@ -39,14 +39,31 @@ def triples_of(clause: Clause, reading: Reading, wording: Wording) -> tuple[Trip
         if source and name and len(name) <= MAX_NODE and len(source) <= MAX_NODE and name != source:
             triple = Triple(source, prefix + predicate, name, source_type, type_)
             found.setdefault((triple.predicate, triple.object), triple)
+    found |= {(one.predicate, one.object): one for one in _of_owner(clause, subject, prefix, wording)}
     return tuple(found.values())[:MAX_TRIPLES]
+
+
+def _of_owner(clause: Clause, subject: Token, prefix: str, wording: Wording) -> Iterator[Triple]:
+    """ "My favourite color is blue" is said of me: ("Ada", "favourite color", "blue")."""
+    owner = owner_of(subject)
+    if owner is None or clause.root.lemma_ not in {"be", "call", "name"}:
+        return
+    source, source_type = node(owner, wording)
+    own = " ".join(token.text for token in noun_phrase(subject) if token.i > owner.right_edge.i and token.tag_ != "POS")
+    for child in clause.root.children:
+        if child.dep_ in {"attr", "oprd"} and child.pos_ in {"NOUN", "PROPN", "NUM"}:
+            name, type_ = node(child, wording)
+            predicate = "be named" if subject.lemma_ == "name" else own.lower()
+            if source and name and predicate:
+                yield Triple(source.removesuffix("'s"), prefix + predicate, name, source_type, type_)
 
 
 def node(token: Token, wording: Wording) -> tuple[str, str]:
     """Return a noun's name and its type: what the entity recogniser says, PERSON for speakers and "my sister"."""
-    if (speaker := wording.names(token)) is not None and token.tag_ == "PRP":
+    if (speaker := wording.names(token)) is not None and token.tag_ in {"PRP", "PRP$"}:
         return speaker.node, "PERSON" if speaker.role == "user" or speaker.name else ""
-    name = wording.text(noun_phrase(token)).removeprefix("the ")
+    name = wording.text(noun_phrase(token))
+    name = wording.known.get(name, name).removeprefix("the ")
     if token.lemma_.lower() in PETS:
         return name, ""
     return name, "PERSON" if is_person(token) else token.ent_type_

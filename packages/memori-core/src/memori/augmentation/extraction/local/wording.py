@@ -32,10 +32,14 @@ class Wording:
     `others` (token index to name) become that name. Verbs agree.
     """
 
-    def __init__(self, first: Speaker, second: Speaker | None, others: Mapping[int, str]) -> None:
+    def __init__(
+        self, first: Speaker, second: Speaker | None, others: Mapping[int, str], known: Mapping[str, str] | None = None
+    ) -> None:
+        """`known`: the names of people called by what they are to a speaker ("the user's wife")."""
         self._first = first
         self._second = second
         self._others = others
+        self.known = known or {}
 
     def text(self, tokens: Iterable[Token]) -> str:
         """Return the tokens as text, without a capital or a full stop of its own."""
@@ -126,6 +130,8 @@ def _present(token: Token, full: str) -> bool:
     """Whether the verb is in the present and so must agree. The tagger takes some of them for infinitives."""
     if full.lower() == "am":
         return True
+    if full.lower() in {"quit", "split"}:
+        return False
     if full.lower() in {"are", "were", "have"} and token.dep_ in {"aux", "auxpass", "ROOT", "conj"}:
         return not any(child.dep_ == "aux" for child in token.children) and not _after_modal(token)
     if token.dep_ == "ccomp" and token.head.lemma_ in {"make", "let", "help", "see", "hear", "watch", "have"}:
