@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memori import Attribution, Memori
 from memori.augmentation.summary import SENTENCES, summarised
 from memori.model import Message
 
@@ -47,3 +48,16 @@ def test_it_is_bounded_and_every_sentence_was_said(texts):
     again = summarised(made, [])
     assert again == made
     assert made is None or len(made) <= SENTENCES * 301
+
+
+def test_a_conversation_has_its_summary_and_no_other(memori: Memori):
+    bakery, boat = Attribution("ada", "bot", session_id="bakery"), Attribution("ada", "bot", session_id="boat")
+    memori.record([("user", "My bakery in Porto opens in March.")], attribution=bakery)
+    memori.record([("user", "My boat lies in the harbour.")], attribution=boat)
+    assert memori.augmentation.wait(30)
+    memori.record([("user", "The bakery sells bread and cakes.")], attribution=bakery)
+    assert memori.augmentation.wait(30)
+
+    (about,) = memori.conversations(attribution=bakery)
+    assert about.summary == "My bakery in Porto opens in March. The bakery sells bread and cakes."
+    assert memori.conversations(attribution=boat)[0].summary == "My boat lies in the harbour."

@@ -12,6 +12,8 @@ from ..storage.base import Codec, FactChanges, Job, NewAttribute, Retirement, St
 from ..text import fold
 from .drafts import Draft
 from .extraction.base import Extraction
+from .summary import summarised
+from .turns import summary_so_far
 from .withdrawal import Withdrawn
 
 logger = logging.getLogger("memori.augmentation")
@@ -45,13 +47,20 @@ def learnt(
         NewAttribute(text, codec.fingerprint(fold(text)), spoken.key, spoken.message.source_class, version)
         for text, spoken in ((text, job.messages[at]) for text, at in said)
     ]
-    summary = (extraction.summary or "").strip()[:_LONGEST_SUMMARY]
+    summary = (extraction.summary or "").strip() or _summary(storage, job)
     return FactChanges(
         retire=tuple(Retirement(one, "forgotten") for one in gone.facts),
         mentions=tuple(dict.fromkeys(mentions)),
         attributes=tuple(attributes),
-        summary=(job.messages[-1].key, summary) if summary and job.messages else None,
+        summary=(job.messages[-1].key, summary[:_LONGEST_SUMMARY]) if summary and job.messages else None,
     )
+
+
+def _summary(storage: Storage, job: Job) -> str | None:
+    """The conversation in its own words, where that says more than before."""
+    before = summary_so_far(storage, job)
+    now = summarised(before, [stored.message for stored in job.messages])
+    return None if now == before else now
 
 
 def joined(changes: FactChanges, more: FactChanges) -> FactChanges:

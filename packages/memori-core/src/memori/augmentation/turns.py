@@ -13,6 +13,7 @@ from .extraction.base import Extractor, Turn
 
 _MOST_MEMORIES = 10
 _LOOKED_AT = 60
+_LATEST = 5
 
 
 def without_context(job: Job) -> Job:
@@ -29,8 +30,13 @@ def _turn(extractor: Extractor, storage: Storage, job: Job) -> Turn:
     turn = Turn(job.attribution, job.messages, job.context)
     if not extractor.reads_memories:
         return turn
-    talks = storage.conversations(job.attribution, limit=1)
-    return replace(turn, memories=_memories(storage, job), summary=talks[0].summary if talks else None)
+    return replace(turn, memories=_memories(storage, job), summary=summary_so_far(storage, job))
+
+
+def summary_so_far(storage: Storage, job: Job) -> str | None:
+    """The summary of the conversation a job belongs to, if it is among the latest of its session."""
+    talks = storage.conversations(job.attribution, limit=_LATEST) if job.messages else []
+    return next((talk.summary for talk in talks if talk.id == job.messages[0].conversation_id), None)
 
 
 def _memories(storage: Storage, job: Job) -> tuple[Fact, ...]:
