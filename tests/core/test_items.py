@@ -48,7 +48,7 @@ def test_erasing_a_person_takes_their_documents(memori: Memori) -> None:
         (ItemWrite(NOTES, 7, {}), "must be a string"),  # type: ignore[arg-type]
         (ItemWrite(NOTES, "a\x00", {}), "NUL"),
         (ItemWrite(NOTES, "k", [1]), "must be a mapping"),  # type: ignore[arg-type]
-        (ItemWrite(NOTES, "k", {"when": object()}), "cannot hold a object"),
+        (ItemWrite(NOTES, "k", {"when": object()}), "must be JSON, which object is not"),
         (ItemWrite(NOTES, "k", {"a": {1: 2}}), "must be strings"),
         (ItemWrite(NOTES, "k", {}, ttl=0), "more than 0"),
     ],

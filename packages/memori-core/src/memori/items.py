@@ -43,7 +43,7 @@ class Items:
             _check((one.namespace, one.key))
             if one.ttl is not None and not one.ttl > 0:
                 raise ValueError(f"ttl must be more than 0 seconds, got {one.ttl}; None keeps an item for good.")
-        kept = [replace(one, value=None if one.value is None else self._document(one.value)) for one in writes]
+        kept = [replace(one, value=None if one.value is None else self.document(one.value)) for one in writes]
         if kept:
             self._ready().write_items(who, kept, now=datetime.now(UTC))
 
@@ -87,7 +87,8 @@ class Items:
         """Delete what has expired, of every entity; return how many. Until then it is only not found any more."""
         return self._ready().sweep_items(now=datetime.now(UTC))
 
-    def _document(self, value: Mapping[str, Any]) -> dict[str, Any]:
+    def document(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """The value as `write` keeps it: a copy, its texts redacted. What is embedded for it is made of this."""
         if not isinstance(value, Mapping):
             raise TypeError(f"the value of an item must be a mapping, got {type(value).__name__}.")
         document: dict[str, Any] = self._json(dict(value))
@@ -104,7 +105,7 @@ class Items:
             return [self._json(part) for part in value]
         if value is None or isinstance(value, bool | int | float):
             return value
-        raise TypeError(f"an item cannot hold a {type(value).__name__}: its value must be JSON.")
+        raise TypeError(f"the value of an item must be JSON, which {type(value).__name__} is not.")
 
 
 def _check(key: Key) -> None:
