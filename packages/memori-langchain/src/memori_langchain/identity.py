@@ -88,6 +88,12 @@ def _look(context: object, key: str) -> Any:
     return context.get(key) if isinstance(context, Mapping) else getattr(context, key, None)
 
 
+def is_inside_tool(runtime: Runtime[Any]) -> bool:
+    """Whether the run is that of a subagent: what it is asked, a model wrote and no user said."""
+    place = runtime.execution_info.checkpoint_ns if runtime.execution_info else ""
+    return any(step.partition(":")[0] == "tools" for step in place.split("|")[:-1])
+
+
 def _running() -> Runtime[Any] | None:
     try:
         return get_runtime()
