@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from memori import errors
 
-from .history import MemoriChatMessageHistory
+from .history import MemoriChatMessageHistory, list_conversations
 
 if TYPE_CHECKING:
     from .callbacks import AsyncMemoriCallbackHandler, MemoriCallbackHandler
@@ -27,6 +27,7 @@ __all__ = [
     "MemoriStore",
     "create_recall_tool",
     "create_remember_tool",
+    "list_conversations",
 ]
 
 # Imported when first asked for: each brings a part of LangChain that the others do without.
