@@ -43,7 +43,7 @@ langchain: uv ## Test with the oldest LangChain that is allowed; VERSIONS=highes
 		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1'
 	@$(UV) pip install --quiet --python $(WITH_LANGCHAIN) --resolution $(VERSIONS) \
 		-r packages/memori-langchain/pyproject.toml --extra agents 'memori-langchain @ ./packages/memori-langchain' \
-		'langchain-openai>=1.0' 'langchain-tests>=1.1.9' 'langmem>=0.0.30'
+		'langchain-openai>=1.7' 'langchain-tests>=1.1.9' 'langmem>=0.0.30'
 	@$(WITH_LANGCHAIN)/bin/python -m pytest -q tests/langchain
 
 isolated: uv ## Import each package with nothing but its own dependencies
