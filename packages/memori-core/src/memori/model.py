@@ -208,6 +208,7 @@ class Proposal:
     `valid_from`: when it became true in the world, where the text says so.
     `slot`: what a single-valued fact is about ("ada|lives in"): a new value supersedes the old one.
     `speaker`: who said it or whom it is about, as a name; None means the message's own speaker.
+    `replaces`: ids of facts of the entity, as the turn showed them, in whose place it comes; `reason` says why.
     """
 
     text: str
@@ -220,6 +221,8 @@ class Proposal:
     speaker: str | None = None
     importance: float = 0.5
     quarantine: bool = False
+    replaces: tuple[str, ...] = ()
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,9 +102,9 @@ class ProvenanceConformance:
         (job,) = storage.lease(limit=1, seconds=60, now=NOW + timedelta(seconds=1))
         key = job.messages[1].key
         learnt = NewAttribute("books flights", "f" * 64, key, "assistant", "llm/1")
-        changes = FactChanges(summary=(key, "A greeting."), attributes=(learnt,), note="the model was down")
+        changes = FactChanges(summary=(key, "A greeting."), attributes=(learnt,))
 
-        storage.complete(job, changes, expected=storage.state(ADA), now=NOW)
+        storage.complete(job, changes, expected=storage.state(ADA), now=NOW, problem="the model was down")
 
         assert [one.summary for one in storage.conversations(ADA)] == ["A greeting."]
         (found,) = storage.process_attributes(ADA)

@@ -155,7 +155,7 @@ class FactChanges:
 
     The rest is asked only of a storage with provenance. `restore` makes facts active; `unsaid` takes mentions back;
     `summary` pairs a message key with what its conversation is about; `attributes` are learnt about the process;
-    `unlearnt` names messages whose attributes go; `note` is kept with the job, which is done all the same.
+    `unlearnt` names messages whose attributes go.
     """
 
     add: tuple[NewFact, ...] = ()
@@ -167,7 +167,6 @@ class FactChanges:
     summary: tuple[str, str] | None = None
     attributes: tuple[NewAttribute, ...] = ()
     unlearnt: tuple[str, ...] = ()
-    note: str | None = None
 
     def __bool__(self) -> bool:
         facts = self.add or self.retire or self.mentions or self.restore or self.unsaid
@@ -404,11 +403,13 @@ class Storage(ABC):
         """Prolong a lease. False when it was lost."""
 
     @abstractmethod
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and mark the job done in one transaction; return the facts added.
 
         Raises `RevisionConflictError` when the entity moved on from `expected`. A lost lease changes nothing and
-        returns ().
+        returns (). `problem` stays with the job as its error: what could not be kept.
         """
 
     @abstractmethod

@@ -49,6 +49,7 @@ from .database import MongoDatabase
 from .rows import Rows, Unit
 
 T = TypeVar("T")
+_SUPERSEDED: tuple[FactStatus, ...] = ("superseded",)
 
 
 class MongoStorage(Storage):
@@ -140,11 +141,13 @@ class MongoStorage(Storage):
         with self._read() as rows:
             return outbox.extend(rows, job, seconds=seconds, now=now)
 
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and mark the job done."""
 
         def finish(unit: Unit) -> tuple[Fact, ...]:
-            if not outbox.finish(unit, job, note=changes.note, now=now):
+            if not outbox.finish(unit, job, problem=problem, now=now):
                 return ()
             return facts.apply(unit, job.attribution, changes, self._codec, expected=expected, now=now)[1]
 
@@ -275,7 +278,7 @@ class MongoStorage(Storage):
     def superseded_by(self, attribution: Attribution, ids: Collection[str]) -> list[Fact]:
         """What facts took the place of."""
         with self._read() as rows:
-            found = facts.select_facts(rows, attribution, self._codec, successors=ids, statuses=("superseded",))
+            found = facts.select_facts(rows, attribution, self._codec, successors=ids, statuses=_SUPERSEDED)
         return [fact for _, fact in found]
 
     def process_attributes(self, attribution: Attribution, *, limit: int = 100) -> list[ProcessAttribute]:

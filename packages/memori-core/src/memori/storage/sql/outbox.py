@@ -108,7 +108,7 @@ def extend(connection: Connection, job: Job, *, seconds: float, now: datetime) -
     return _update_held(connection, job, lease_until=to_micros(now) + int(seconds * 1e6))
 
 
-def finish(connection: Connection, job: Job, *, note: str | None = None, now: datetime) -> bool:
+def finish(connection: Connection, job: Job, *, problem: str | None, now: datetime) -> bool:
     """Mark a job done if its lease is still held."""
     return _update_held(
         connection,
@@ -116,7 +116,7 @@ def finish(connection: Connection, job: Job, *, note: str | None = None, now: da
         state="done",
         lease_token=None,
         lease_until=None,
-        last_error=None if note is None else note[:4000],
+        last_error=None if problem is None else problem[:4000],
         finished_at=to_micros(now),
     )
 

@@ -66,6 +66,7 @@ from .engine import Database
 from .sessions import ensure_entity
 
 T = TypeVar("T")
+_SUPERSEDED: tuple[FactStatus, ...] = ("superseded",)
 
 
 class SQLStorage(Storage):
@@ -157,11 +158,13 @@ class SQLStorage(Storage):
         """Prolong a lease."""
         return self._write(lambda connection: outbox.extend(connection, job, seconds=seconds, now=now))
 
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and mark the job done."""
 
         def finish(connection: Connection) -> tuple[Fact, ...]:
-            if not outbox.finish(connection, job, note=changes.note, now=now):
+            if not outbox.finish(connection, job, problem=problem, now=now):
                 return ()
             return facts.apply(connection, job.attribution, changes, self._codec, expected=expected, now=now)
 
@@ -307,7 +310,7 @@ class SQLStorage(Storage):
     def superseded_by(self, attribution: Attribution, ids: Collection[str]) -> list[Fact]:
         """What facts took the place of."""
         with self._read() as connection:
-            found = facts.select_facts(connection, attribution, self._codec, successors=ids, statuses=("superseded",))
+            found = facts.select_facts(connection, attribution, self._codec, successors=ids, statuses=_SUPERSEDED)
         return [fact for _, fact in found]
 
     def process_attributes(self, attribution: Attribution, *, limit: int = 100) -> list[ProcessAttribute]:
