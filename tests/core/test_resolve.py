@@ -6,12 +6,12 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memori import Attribution, Memori, Proposal
+from memori import Attribution, Memori
 from memori.agreement import contradicts, same_statement
 from memori.augmentation.extraction.base import Extractor
 from memori.augmentation.resolve import Known, resolve
 from memori.keys import new_key
-from memori.model import Fact
+from memori.model import Fact, Proposal
 from memori.storage.base import NewFact
 from memori.text import fold
 
@@ -45,7 +45,7 @@ def verbatim(database):
 
 def say(memori, *lines, role="user", day=0, who=ADA):
     for line in lines:
-        when = (NOW + timedelta(days=day)).isoformat()
+        when = NOW + timedelta(days=day)
         memori.record({"role": role, "content": line, "created_at": when}, attribution=who)
         assert memori.augmentation.wait(20)
 
@@ -66,7 +66,7 @@ def facts(memori, **options):
         ("Ada met Bob", "Ada met Rob", False),
         ("Ada loves Bob", "Bob loves Ada", False),
         ("Ada lives in Rome", "Ada lived in Rome", False),
-        ("Ada likes hot coffee in the small blue cup at home", "Ada likes cold coffee in the small blue cup at home", False),
+        ("Ada likes hot coffee in her blue cup at home", "Ada likes cold coffee in her blue cup at home", False),
         ("", "", False),
     ],
 )  # fmt: skip
@@ -135,7 +135,10 @@ def test_a_retraction_ends_what_it_takes_back_and_the_past_still_knows_it(verbat
 
 def test_forget_that_retires_what_was_said_before_and_its_verbatim_text(verbatim):
     say(verbatim, "Ada likes tea")
-    say(verbatim, "Ada has a secret garden", "Noted!", "Oh, please forget that.")
+    sitting = Attribution("ada", "bot", "today")
+    say(verbatim, "Ada has a secret garden", who=sitting)
+    say(verbatim, "Noted!", role="assistant", who=sitting)
+    say(verbatim, "Oh, please forget that.", who=sitting)
 
     assert set(facts(verbatim)) >= {"Ada likes tea"}
     assert "Ada has a secret garden" not in facts(verbatim)
@@ -182,10 +185,10 @@ def test_a_late_value_takes_its_place_in_history(verbatim):
 
 def test_what_was_said_again_counts_from_when_it_was_said_last(verbatim):
     say(verbatim, "Home: Rome", day=1)
-    say(verbatim, "Home: Rome", day=3)
+    say(verbatim, "As I said. Home: Rome", day=3)
     say(verbatim, "Home: Oslo", day=2)
 
-    assert set(facts(verbatim)) == {"Home: Rome"}
+    assert set(facts(verbatim)) == {"Home: Rome", "As I said"}
 
 
 def test_what_an_assistant_claims_against_the_users_words_waits_for_review(verbatim):

@@ -282,13 +282,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Reverted:
-    """What `revert` did: of how many messages it retired facts, which facts came back, and how many lost a mention."""
+    """What `revert` did: to how many messages, which facts it retired and brought back, how many lost a mention."""
 
     messages: int
     retired: tuple[Fact, ...] = ()
     restored: tuple[Fact, ...] = ()
     mentions: int = 0
-    attributes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

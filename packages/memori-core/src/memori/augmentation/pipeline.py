@@ -18,7 +18,7 @@ from ..embedding.base import Embedder
 from ..embedding.vectors import known_space
 from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, RevisionConflictError
 from ..keys import derived_key
-from ..model import KINDS, Attribution, Fact, Proposal, StoredMessage
+from ..model import KINDS, Attribution, Fact, Proposal, Reverted, StoredMessage
 from ..plugins import Plugins
 from ..storage.base import Codec, FactChanges, Job, NewAttribute, NewFact, Retirement, Storage, Unembedded
 from ..text import asks, fold, terms
@@ -27,6 +27,7 @@ from .extraction.base import Extraction, Extractor
 from .known import look_up
 from .resolve import resolve
 from .retry import give_back
+from .trust import approval, messages_of, rejection, reversal
 from .turns import turns, without_context
 from .withdrawal import Withdrawn, withdrawn
 
@@ -122,6 +123,54 @@ class Pipeline:
             self._embed_around(attribution)
         self._written(attribution)
 
+    def approve(self, attribution: Attribution, fact: Fact) -> Fact:
+        """Make a quarantined fact active, or what it then comes to; return it, or the fact that says the same."""
+        draft = _Draft(fact, fact.text)
+        try:
+            new = self._new_fact(draft, self._embed([draft])[0])
+        except EmbeddingError as error:
+            telemetry.failure(logger, "embedding a fact to compare it (approved as it is)", error)
+            new = self._new_fact(draft, None)
+        stated = replace(new, fact=replace(fact, status="active"))
+
+        def decide() -> FactChanges:
+            known = look_up(self._storage, self._embedder, attribution, [stated], {})
+            return approval(self._storage, attribution, new, known)
+
+        changes = self._change(attribution, decide)
+        # Only what recall may find is embedded when the embedder changes.
+        self._embed_around(attribution)
+        said_by = changes.mentions[0][0] if changes.mentions else fact.id
+        return self._storage.facts(attribution, ids=[said_by], statuses=())[0]
+
+    def reject(self, attribution: Attribution, fact_id: str) -> None:
+        """Forget a quarantined fact."""
+        self._change(attribution, lambda: rejection(self._storage, attribution, fact_id))
+
+    def revert(self, attribution: Attribution, source: str) -> Reverted:
+        """Take back what a source brought in."""
+        keys = messages_of(self._storage, attribution, source)
+        done = Reverted(len(keys))
+
+        def decide() -> FactChanges:
+            nonlocal done
+            changes, done = reversal(self._storage, attribution, keys, lambda text: self._codec.fingerprint(fold(text)))
+            return changes
+
+        self._change(attribution, decide)
+        self._embed_around(attribution)
+        return done
+
+    def _change(self, attribution: Attribution, decide: Callable[[], FactChanges]) -> FactChanges:
+        """Decide on the facts as they are and apply; when they moved meanwhile, decide again."""
+        for attempt in _unless_moved():
+            with attempt:
+                state = self._storage.state(attribution)
+                changes = decide()
+                self._apply(attribution, changes, state)
+                return changes
+        raise AssertionError("unreachable: the last attempt raises")
+
     def _embed_around(self, attribution: Attribution) -> None:
         try:
             # Those that lost their vectors have just changed, so they come first.
@@ -196,12 +245,7 @@ class Pipeline:
         replaces: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> tuple[Fact, ...]:
         """Resolve against the facts as they are now and store; when they moved meanwhile, resolve again."""
-        for attempt in Retrying(
-            retry=retry_if_exception_type(RevisionConflictError),
-            stop=stop_after_attempt(20),
-            wait=wait_random(0, 0.05),
-            reraise=True,
-        ):
+        for attempt in _unless_moved():
             with attempt:
                 state = self._storage.state(attribution)
                 # Nothing is forgotten between this look and the commit, which expects the state.
@@ -284,6 +328,15 @@ class Pipeline:
         error = f"given up after {self._max_attempts} attempts; the last worker never reported back"
         self._storage.fail(job, error, retry_at=None, now=datetime.now(UTC))
         return True
+
+
+def _unless_moved() -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type(RevisionConflictError),
+        stop=stop_after_attempt(20),
+        wait=wait_random(0, 0.05),
+        reraise=True,
+    )
 
 
 def _episodes(job: Job) -> list[_Draft]:

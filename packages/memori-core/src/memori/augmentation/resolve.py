@@ -74,11 +74,11 @@ class _Resolution:
             return
         if newer:
             after = min(newer, key=self._moment)
-            fact = replace(fact, status="superseded", superseded_by=after.id, valid_to=_ended(fact, after))
+            fact = replace(fact, status="superseded", superseded_by=after.id, valid_to=ended(fact, after))
         else:
             self._said[new.fingerprint] = fact
         for one in older:
-            if _lasts(one, _ended(one, fact)):
+            if _lasts(one, ended(one, fact)):
                 self._supersede(one, fact)
         self.add.append(replace(new, fact=fact))
         if fact.slot:
@@ -117,7 +117,7 @@ class _Resolution:
         return list(older.values()), list(newer.values())
 
     def _supersede(self, old: Fact, new: Fact) -> None:
-        ended = _ended(old, new)
+        ended = ended(old, new)
         place = next((i for i, one in enumerate(self.add) if one.fact.id == old.id), None)
         gone = replace(old, status="superseded", superseded_by=new.id, valid_to=ended)
         if place is None:
@@ -141,7 +141,7 @@ class _Resolution:
         return max(when.timestamp() if when else 0.0, self._moments.get(fact.id, 0.0))
 
 
-def _ended(old: Fact, new: Fact) -> datetime | None:
+def ended(old: Fact, new: Fact) -> datetime | None:
     """When a fact ceased to hold: as the new one began, but not before it began itself."""
     began, since = new.valid_from or new.said_at, old.valid_from or old.said_at
     return max(began, since) if began and since else began

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, overload
 from ...model import Attribution, Fact, Proposal, StoredMessage
 
 if TYPE_CHECKING:
-    from .structured import StructuredModel
+    from ...structured import StructuredModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,13 @@ class Extraction(Sequence[Proposal]):
 class Host:
     """What a Memori object lends to its extractor.
 
-    `model`: the chat model the user has named, asked when it is first needed; raises `ConfigurationError` where there
-    is none. `fallback`: the extractor that works without one.
+    `model`: gives the chat model of a name, or of the name in the settings; raises `ConfigurationError` where there is
+    none. `fallback`: gives the extractor that works without one. `prices`: of a million tokens in, and out.
     """
 
-    model: Callable[[], StructuredModel]
+    model: Callable[[str | None], StructuredModel]
     fallback: Callable[[], Extractor]
+    prices: tuple[float, float] = (0.0, 0.0)
 
 
 class Extractor(ABC):
