@@ -30,6 +30,7 @@ from .messages import MessageLike, to_messages
 from .model import (
     ACTIVE,
     KINDS,
+    QUARANTINED,
     Attribution,
     Change,
     Context,
@@ -405,7 +406,7 @@ class Memori:
 
     def review(self, *, attribution: Attribution | None = None, limit: int = 100, offset: int = 0) -> list[Fact]:
         """Facts in quarantine, newest first: claimed by an assistant, a tool or a page, or held back by a plugin."""
-        return self.facts(attribution=attribution, statuses=("quarantined",), limit=limit, offset=offset)
+        return self.facts(attribution=attribution, statuses=QUARANTINED, limit=limit, offset=offset)
 
     def approve(self, fact_id: str, *, attribution: Attribution | None = None) -> Fact:
         """Take a fact out of quarantine as if the user had said it; return what it became.

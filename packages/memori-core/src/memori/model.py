@@ -19,6 +19,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STATUSES: tuple[FactStatus, ...] = get_args(FactStatus)
 ACTIVE: tuple[FactStatus, ...] = ("active",)
+QUARANTINED: tuple[FactStatus, ...] = ("quarantined",)
 MAX_ID_LENGTH = 255
 """Longest entity, process, session, namespace or native message id, in characters."""
 

@@ -117,11 +117,11 @@ class _Resolution:
         return list(older.values()), list(newer.values())
 
     def _supersede(self, old: Fact, new: Fact) -> None:
-        ended = ended(old, new)
+        until = ended(old, new)
         place = next((i for i, one in enumerate(self.add) if one.fact.id == old.id), None)
-        gone = replace(old, status="superseded", superseded_by=new.id, valid_to=ended)
+        gone = replace(old, status="superseded", superseded_by=new.id, valid_to=until)
         if place is None:
-            self.retire.append(Retirement(old.id, "superseded", new.id, ended))
+            self.retire.append(Retirement(old.id, "superseded", new.id, until))
         else:
             self.add[place] = replace(self.add[place], fact=gone)
         self._said = {key: one for key, one in self._said.items() if one.id != old.id}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ..errors import UnknownFactError, UnknownSourceError
-from ..model import KINDS, Attribution, Change, Fact, Reverted
+from ..model import KINDS, QUARANTINED, Attribution, Change, Fact, Reverted
 from ..storage.base import FactChanges, NewFact, Restoration, Retirement, Storage
 from .resolve import Known, ended, resolve
 
@@ -37,7 +37,7 @@ def rejection(storage: Storage, attribution: Attribution, fact_id: str) -> FactC
 
 
 def _quarantined(storage: Storage, attribution: Attribution, fact_id: str) -> Fact:
-    found = storage.facts(attribution, ids=[fact_id], statuses=("quarantined",))
+    found = storage.facts(attribution, ids=[fact_id], statuses=QUARANTINED)
     if not found:
         raise UnknownFactError(
             f"No fact {fact_id!r} of {attribution.entity_id!r} waits for review. memori.review() lists those that do."
