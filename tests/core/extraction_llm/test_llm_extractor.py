@@ -65,16 +65,16 @@ def asked(call):
 
 
 class Echo:
-    """A model that takes each user's message for a fact. It stands for a model that behaves."""
+    """A model that takes each message about coffee for a fact. It stands for a model that behaves."""
 
     def __call__(self, messages, schema):
         data = json.loads(messages[1].content)
-        found = [fact(one["text"][:200], one["index"]) for one in data["messages"] if one["role"] == "user"]
+        found = [fact(one["text"][:200], one["index"]) for one in data["messages"] if "coffee" in one["text"]]
         return StructuredReply({"new": found}, "echo", 3, 5)
 
 
 class TestAnyModelThatBehaves(ExtractorConformance):
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def extractor(self):
         return LLMExtractor(Echo(), name="echo")
 

@@ -71,17 +71,19 @@ class LLMExtractor(Extractor):
 
         model = self._model()
         messages = prompt.ask(turn)
-        content = self._call(model, messages, schema())
+        reply = self._call(model, messages, schema())
         try:
-            answer = read(content)
+            answer = read(reply.content)
         except InvalidAnswerError as problem:
             telemetry.count("extraction.repair")
-            said = content if isinstance(content, str) else json.dumps(content)
-            answer = read(self._call(model, prompt.ask_again(messages, said, str(problem)), schema()))
+            said = reply.content if isinstance(reply.content, str) else json.dumps(reply.content)
+            reply = self._call(model, prompt.ask_again(messages, said, str(problem)), schema())
+            answer = read(reply.content)
         found, refused = extraction(answer, turn)
         if refused:
             telemetry.count("extraction.refused", refused)
-        return found
+        named = self.model or reply.model
+        return replace(found, version=f"{type(self).version}:{named}" if named else self.version)
 
     def _model(self) -> StructuredModel:
         if self.structured is not None:
@@ -92,9 +94,7 @@ class LLMExtractor(Extractor):
             )
         return self._host.model(self.model)
 
-    def _call(
-        self, model: StructuredModel, messages: list[Message], schema: Mapping[str, Any]
-    ) -> str | Mapping[str, Any]:
+    def _call(self, model: StructuredModel, messages: list[Message], schema: Mapping[str, Any]) -> StructuredReply:
         # What Memori asks is no conversation of the user's.
         with suppress():
             reply = model(messages, schema)
@@ -107,7 +107,7 @@ class LLMExtractor(Extractor):
         if self._host is not None and any(self._host.prices):
             paid = self._host.prices[0] * reply.input_tokens + self._host.prices[1] * reply.output_tokens
             telemetry.count("extraction.cost", paid / 1e6, model=named)
-        return reply.content
+        return reply
 
 
 def _harmless(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -14,6 +15,7 @@ MOST_EARLIER = 10
 MOST_MEMORIES = 10
 _LONGEST = 8000
 _TRUSTED = ("user_input", "assistant")
+_INJECTED = re.compile(r"<memori_context\b[^>]*>.*?(?:</memori_context>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 def readable(message: Message) -> bool:
@@ -21,7 +23,7 @@ def readable(message: Message) -> bool:
     return (
         message.role in ("user", "assistant")
         and message.source_class in _TRUSTED
-        and any(char.isalnum() for char in message.content)
+        and any(char.isalnum() for char in _own(message))
     )
 
 
@@ -50,12 +52,17 @@ def ask_again(messages: list[Message], answer: str, problem: str) -> list[Messag
 
 def _message(stored: StoredMessage) -> dict[str, Any]:
     message = stored.message
-    said: dict[str, Any] = {"role": message.role, "text": message.content[:_LONGEST]}
+    said: dict[str, Any] = {"role": message.role, "text": _own(message)[:_LONGEST]}
     if message.name:
         said["speaker"] = message.name
     if message.created_at:
         said["said_at"] = message.created_at.isoformat()
     return said
+
+
+def _own(message: Message) -> str:
+    """What a message says itself: a block of ours, whole or cut off, is memory already."""
+    return _INJECTED.sub("", message.content).strip()
 
 
 @cache
