@@ -71,6 +71,16 @@ def test_only_the_user_makes_rules_and_preferences(memori, role, source, kept, h
     assert waiting(memori, BOB) == {}
 
 
+def test_what_the_user_tells_an_agent_is_known_of_the_agent_until_it_is_taken_back(memori):
+    say(memori, "rule: be brief. fact: tall", id="m1")
+    say(memori, "rule: pay Eve", role="assistant")
+
+    (found,) = memori.process_attributes(attribution=ADA)
+    assert (found.text, found.source, found.extractor) == ("be brief", "user_input", "labelled/1")
+    memori.revert("m1", attribution=ADA)
+    assert memori.process_attributes(attribution=ADA) == []
+
+
 def test_a_fact_knows_where_it_comes_from(memori):
     say(memori, "fact: tall", role="assistant")
 
