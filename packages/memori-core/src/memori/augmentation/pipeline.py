@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,34 +17,28 @@ from .. import telemetry
 from ..embedding.base import Embedder
 from ..embedding.vectors import known_space
 from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, RevisionConflictError
-from ..keys import derived_key
-from ..model import KINDS, Attribution, Fact, Proposal, StoredMessage
+from ..model import Attribution, Fact, Proposal, Reverted
 from ..plugins import Plugins
 from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage, Unembedded
-from ..text import asks, fold, terms
-from .embedding import WINDOW, embed, embed_missing, voiced
-from .extraction.base import Extractor, Turn
-from .resolve import Known, resolve
+from ..text import fold, terms
+from .drafts import Draft, episodes, problem, statement, without
+from .embedding import WINDOW, embed, embed_missing
+from .extraction.base import Extraction, Extractor
+from .known import look_up
+from .learnt import joined, learnt
+from .resolve import resolve
 from .retry import give_back
+from .trust import approval, messages_of, rejection, reversal
+from .turns import turns, without_context
+from .withdrawal import withdrawn
 
 if TYPE_CHECKING:
     from ..storage.base import EntityState
 
 logger = logging.getLogger("memori.augmentation")
-_LONGEST_FACT = 2000
+_MOST_AROUND = 256
+"""Facts embedded again at once; `reindex` does the rest."""
 _MOST_FACTS = 200
-_QUESTION = 0.25
-"""The importance of a turn that asks: it seldom answers another question."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A fact before it is embedded: `lexical` are its words to find, `before` the episodes embedded with it."""
-
-    fact: Fact
-    lexical: str
-    before: tuple[Fact, ...] = ()
-    triples: tuple[Any, ...] = ()
 
 
 class Pipeline:
@@ -71,12 +66,12 @@ class Pipeline:
 
     def process(self, jobs: Sequence[Job]) -> None:
         """Bring each job to its end, or give it back. A job that fails costs the others nothing."""
-        alive = [job for job in jobs if not self._buried(job)]
-        for job, proposals in zip(alive, self._extract(alive), strict=True):
+        alive = [without_context(job) for job in jobs if not self._buried(job)]
+        for job, found in zip(alive, self._extract(alive), strict=True):
             try:
-                error = proposals if isinstance(proposals, Exception) else None
-                drafts = self._drafts(job, [] if isinstance(proposals, Exception) else proposals)
-                self._finish(job, drafts, error)
+                error = found if isinstance(found, Exception) else None
+                extraction = Extraction() if isinstance(found, Exception) else Extraction.of(found)
+                self._finish(job, self._drafts(job, extraction), error, extraction)
             except Exception as failure:  # noqa: BLE001 - the worker's one boundary: the job is retried, or says why not
                 give_back(self._storage, job, failure, max_attempts=self._max_attempts)
 
@@ -85,7 +80,7 @@ class Pipeline:
 
         Words known already become a mention of it. Without a working embedder the fact is found by its words.
         """
-        draft = _Draft(fact, fact.text)
+        draft = Draft(fact, fact.text)
         try:
             vectors = self._embed([draft])[0]
         except EmbeddingError as error:
@@ -112,40 +107,88 @@ class Pipeline:
         """
         changes = FactChanges(retire=(Retirement(fact.id, "forgotten"),))
         self._storage.apply(attribution, changes, expected=None, now=datetime.now(UTC))
-        self._embed_again(attribution, fact)
+        if fact.kind == "episode":
+            self._embed_around(attribution)
         self._written(attribution)
 
-    def _embed_again(self, attribution: Attribution, fact: Fact) -> None:
-        if fact.kind != "episode":
-            return
+    def approve(self, attribution: Attribution, fact: Fact) -> Fact:
+        """Make a quarantined fact active, or what it then comes to; return it, or the fact that says the same."""
+        draft = Draft(fact, fact.text)
+        try:
+            new = self._new_fact(draft, self._embed([draft])[0])
+        except EmbeddingError as error:
+            telemetry.failure(logger, "embedding a fact to compare it (approved as it is)", error)
+            new = self._new_fact(draft, None)
+        stated = replace(new, fact=replace(fact, status="active"))
+
+        def decide() -> FactChanges:
+            known = look_up(self._storage, self._embedder, attribution, [stated], {})
+            return approval(self._storage, attribution, new, known)
+
+        changes = self._change(attribution, decide)
+        # Only what recall may find is embedded when the embedder changes.
+        self._embed_around(attribution)
+        said_by = changes.mentions[0][0] if changes.mentions else fact.id
+        return self._storage.facts(attribution, ids=[said_by], statuses=())[0]
+
+    def reject(self, attribution: Attribution, fact_id: str) -> None:
+        """Forget a quarantined fact."""
+        self._change(attribution, lambda: rejection(self._storage, attribution, fact_id))
+
+    def revert(self, attribution: Attribution, source: str) -> Reverted:
+        """Take back what a source brought in."""
+        keys = messages_of(self._storage, attribution, source)
+        done = Reverted(len(keys))
+
+        def decide() -> FactChanges:
+            nonlocal done
+            changes, done = reversal(self._storage, attribution, keys, lambda text: self._codec.fingerprint(fold(text)))
+            return changes
+
+        self._change(attribution, decide)
+        self._embed_around(attribution, episodes=max(1, len(done.retired)))
+        return done
+
+    def _change(self, attribution: Attribution, decide: Callable[[], FactChanges]) -> FactChanges:
+        """Decide on the facts as they are and apply; when they moved meanwhile, decide again."""
+        for attempt in _unless_moved():
+            with attempt:
+                state = self._storage.state(attribution)
+                changes = decide()
+                self._apply(attribution, changes, state)
+                return changes
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _embed_around(self, attribution: Attribution, *, episodes: int = 1) -> None:
+        """Embed again what lost its vector with so many episodes."""
         try:
             # Those that lost their vectors have just changed, so they come first.
-            embed_missing(self._storage, self._embedder, attribution, limit=WINDOW)
+            embed_missing(self._storage, self._embedder, attribution, limit=min(WINDOW * episodes, _MOST_AROUND))
         except Exception as error:  # noqa: BLE001 - an embedder of anybody's may raise anything; the fact is forgotten
             telemetry.failure(logger, "embedding what was said around a forgotten message (found by words)", error)
 
-    def _extract(self, jobs: Sequence[Job]) -> list[list[Proposal] | Exception]:
-        turns = [Turn(job.attribution, job.messages, job.context) for job in jobs]
+    def _extract(self, jobs: Sequence[Job]) -> list[Sequence[Proposal] | Exception]:
         try:
-            found = self._extractor.extract(turns)
-            if len(found) != len(turns):
-                raise ExtractionError(f"the extractor answered {len(found)} of {len(turns)} turns")
+            found = self._extractor.extract(turns(self._extractor, self._storage, jobs))
+            if len(found) != len(jobs):
+                raise ExtractionError(f"the extractor answered {len(found)} of {len(jobs)} turns")
         except Exception as error:  # noqa: BLE001 - foreign code; find out which turn it fails on
-            if len(turns) > 1:
+            if len(jobs) > 1:
                 return [one for job in jobs for one in self._extract([job])]
-            return [error] if turns else []
+            return [error] if jobs else []
         return list(found)
 
-    def _drafts(self, job: Job, proposals: Sequence[Proposal]) -> list[_Draft]:
-        drafts = _episodes(job)
-        for number, proposal in enumerate(proposals[:_MOST_FACTS]):
-            problem = _problem(proposal, job)
-            if problem:
-                telemetry.failure(logger, "proposal", ExtractionError(problem))
+    def _drafts(self, job: Job, extraction: Extraction) -> list[Draft]:
+        drafts = episodes(job)
+        version = extraction.version or self._extractor.version
+        for number, proposal in enumerate(extraction[:_MOST_FACTS]):
+            said = problem(proposal, job)
+            if said:
+                telemetry.failure(logger, "proposal", ExtractionError(said))
                 continue
             verdict = self._verdict(proposal, job.attribution)
             if verdict != "veto":
-                drafts.append(_statement(job, number, proposal, self._extractor.version, verdict == "quarantine"))
+                drafts.append(statement(job, number, proposal, version, verdict == "quarantine"))
         return drafts
 
     def _verdict(self, proposal: Proposal, attribution: Attribution) -> str | None:
@@ -155,8 +198,9 @@ class Pipeline:
         )
         return next((verdict for verdict in ("veto", "quarantine") if verdict in answers), None)
 
-    def _finish(self, job: Job, drafts: list[_Draft], error: Exception | None) -> None:
-        drafts = self._not_yet_stored(job, drafts)
+    def _finish(self, job: Job, drafts: list[Draft], error: Exception | None, extraction: Extraction) -> None:
+        gone = withdrawn(self._storage, job)
+        drafts = self._not_yet_stored(job, without(drafts, gone))
         try:
             vectors = self._embed(drafts)
         except EmbeddingError as failure:
@@ -169,7 +213,16 @@ class Pipeline:
             # What was said verbatim is worth keeping now, whatever becomes of the extraction.
             self._settle(job.attribution, facts, lambda changes, state: self._apply(job.attribution, changes, state))
             raise error
-        added = self._settle(job.attribution, facts, lambda changes, state: self._complete(job, changes, state))
+        replaces = {draft.fact.id: draft.replaces for draft in drafts if draft.replaces}
+        version = extraction.version or self._extractor.version
+        more = learnt(self._storage, self._codec, job, extraction, drafts, gone, version=version)
+
+        def complete(changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
+            return self._complete(job, joined(changes, more), state, extraction.problem)
+
+        added = self._settle(job.attribution, facts, complete, replaces=replaces)
+        if more.retire:
+            self._embed_around(job.attribution, episodes=len(more.retire))
         telemetry.count("augmented", len(added))
         self._plugins.tell("memori_augmented", facts=added, attribution=job.attribution)
 
@@ -178,32 +231,22 @@ class Pipeline:
         attribution: Attribution,
         facts: list[NewFact],
         store: Callable[[FactChanges, EntityState], tuple[Fact, ...]],
+        *,
+        replaces: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> tuple[Fact, ...]:
         """Resolve against the facts as they are now and store; when they moved meanwhile, resolve again."""
-        for attempt in Retrying(
-            retry=retry_if_exception_type(RevisionConflictError),
-            stop=stop_after_attempt(20),
-            wait=wait_random(0, 0.05),
-            reraise=True,
-        ):
+        for attempt in _unless_moved():
             with attempt:
                 state = self._storage.state(attribution)
                 # Nothing is forgotten between this look and the commit, which expects the state.
                 unsaid = self._unsaid(attribution, {one for new in facts for one in new.window})
                 facts = [replace(new, vectors=None) if unsaid & set(new.window) else new for new in facts]
-                changes = replace(resolve(facts, self._known(attribution, facts)), space=known_space(self._embedder))
-                return store(changes, state)
+                known = look_up(self._storage, self._embedder, attribution, facts, replaces)
+                return store(replace(resolve(facts, known), space=known_space(self._embedder)), state)
         raise AssertionError("unreachable: the last attempt raises")
 
-    def _known(self, attribution: Attribution, facts: list[NewFact]) -> Known:
-        fingerprints = {new.fingerprint for new in facts if new.fact.kind != "episode"}
-        slots = {new.fact.slot for new in facts if new.fact.slot}
-        found = self._storage.facts_by_fingerprint(attribution, fingerprints) if fingerprints else {}
-        current = self._storage.facts(attribution, slots=slots) if slots else []
-        return Known(found, {fact.slot: fact for fact in current if fact.slot})
-
-    def _complete(self, job: Job, changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
-        added = self._storage.complete(job, changes, expected=state, now=datetime.now(UTC))
+    def _complete(self, job: Job, changes: FactChanges, state: EntityState, problem: str | None) -> tuple[Fact, ...]:
+        added = self._storage.complete(job, changes, expected=state, now=datetime.now(UTC), problem=problem)
         self._written(job.attribution)
         return added
 
@@ -212,10 +255,10 @@ class Pipeline:
         self._written(attribution)
         return ()
 
-    def _embed(self, drafts: Sequence[_Draft]) -> list[NDArray[np.float32] | None]:
+    def _embed(self, drafts: Sequence[Draft]) -> list[NDArray[np.float32] | None]:
         return embed(self._embedder, [Unembedded(draft.fact, draft.before) for draft in drafts])
 
-    def _new_fact(self, draft: _Draft, vectors: NDArray[np.float32] | None) -> NewFact:
+    def _new_fact(self, draft: Draft, vectors: NDArray[np.float32] | None) -> NewFact:
         return NewFact(
             fact=draft.fact,
             search_text=" ".join(terms(draft.lexical)),
@@ -225,7 +268,7 @@ class Pipeline:
             triples=draft.triples,
         )
 
-    def _not_yet_stored(self, job: Job, drafts: list[_Draft]) -> list[_Draft]:
+    def _not_yet_stored(self, job: Job, drafts: list[Draft]) -> list[Draft]:
         stored = {
             fact.id for fact in self._storage.facts(job.attribution, ids=[d.fact.id for d in drafts], statuses=())
         }
@@ -252,69 +295,10 @@ class Pipeline:
         return True
 
 
-def _episodes(job: Job) -> list[_Draft]:
-    """What was said, verbatim, by people and assistants; never what a tool returned or a system prompt ordered."""
-    spoken = [m for m in (*job.context, *job.messages) if m.message.role in ("user", "assistant") and _said(m)]
-    facts = [_episode(stored) for stored in spoken]
-    drafts = []
-    for place, (stored, fact) in enumerate(zip(spoken, facts, strict=True)):
-        if stored.position < job.messages[0].position:
-            continue
-        when = f"{fact.said_at:%d %B %Y} " if fact.said_at else ""
-        drafts.append(_Draft(fact, when + voiced(fact), tuple(facts[max(0, place - WINDOW) : place])))
-    return drafts
-
-
-def _episode(stored: StoredMessage) -> Fact:
-    message = stored.message
-    return Fact(
-        id=derived_key("episode", stored.key),
-        text=message.content,
-        kind="episode",
-        speaker=message.name,
-        source=message.source_class,
-        said_at=message.created_at,
-        session_id=stored.session_id,
-        position=stored.position,
-        message_key=stored.key,
-        importance=_QUESTION if asks(message.content) else 0.5,
-        extractor="episode/1",
+def _unless_moved() -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type(RevisionConflictError),
+        stop=stop_after_attempt(20),
+        wait=wait_random(0, 0.05),
+        reraise=True,
     )
-
-
-def _said(stored: StoredMessage) -> bool:
-    return any(char.isalnum() for char in stored.message.content)
-
-
-def _problem(proposal: Proposal, job: Job) -> str | None:
-    if proposal.kind not in KINDS or proposal.kind == "episode":
-        return f"the extractor proposed the kind {proposal.kind!r}; kinds are {', '.join(KINDS[:-1])}"
-    if not 0 <= proposal.message < len(job.messages):
-        return f"the extractor names message {proposal.message} of {len(job.messages)}"
-    if not proposal.text.strip() or len(proposal.text) > _LONGEST_FACT:
-        return f"the extractor proposed a text of {len(proposal.text)} characters; 1 to {_LONGEST_FACT} are kept"
-    return None
-
-
-def _statement(job: Job, number: int, proposal: Proposal, version: str, quarantine: bool) -> _Draft:
-    stored = job.messages[proposal.message]
-    fact = Fact(
-        # The same at every attempt, and in the order of the proposals.
-        id=f"{derived_key('fact', job.id)[:28]}{number:04x}",
-        text=proposal.text.strip(),
-        kind=proposal.kind,
-        status="quarantined" if quarantine or proposal.quarantine else "active",
-        speaker=proposal.speaker or stored.message.name,
-        source=stored.message.source_class,
-        said_at=stored.message.created_at,
-        valid_from=proposal.valid_from,
-        valid_to=proposal.valid_to,
-        slot=proposal.slot,
-        importance=min(max(proposal.importance, 0.0), 1.0),
-        session_id=stored.session_id,
-        position=stored.position,
-        message_key=stored.key,
-        extractor=version,
-    )
-    when = f"{stored.message.created_at:%d %B %Y} " if stored.message.created_at else ""
-    return _Draft(fact, when + fact.text, triples=proposal.triples)

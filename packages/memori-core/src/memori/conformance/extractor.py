@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -54,7 +55,7 @@ def _stored(messages: list[Message]) -> tuple[StoredMessage, ...]:
     return tuple(StoredMessage(f"key-{i}", message, "s1", "c1", i) for i, message in enumerate(messages))
 
 
-def check(turn: Turn, proposals: list[Proposal]) -> None:
+def check(turn: Turn, proposals: Sequence[Proposal]) -> None:
     """Assert what must hold of the proposals of any turn."""
     for proposal in proposals:
         assert 0 <= proposal.message < len(turn.messages), f"no such message in the turn: {proposal}"
@@ -128,7 +129,7 @@ class ExtractorConformance:
         """`Turn.context` was extracted in its own job; only `messages` may give proposals."""
         (proposals,) = extractor.extract([said("Hello!", context=(spoken(self.TELLS),))])
 
-        assert proposals == []
+        assert not proposals
 
     def test_the_same_input_gives_the_same_proposals(self, extractor: Extractor) -> None:
         """A job may run twice; what it proposes must not depend on chance, on time, or on what ran before."""
@@ -178,7 +179,9 @@ class ExtractorConformance:
         unclosed = f"Hello! <memori_context>\n{self.TELLS}"
         shouted = f"<MEMORI_CONTEXT version='1'>{self.TELLS}</MEMORI_CONTEXT>"
 
-        assert extractor.extract([said(block), said(f"Hello!\n{block}"), said(unclosed), said(shouted)]) == [[]] * 4
+        found = extractor.extract([said(block), said(f"Hello!\n{block}"), said(unclosed), said(shouted)])
+
+        assert [len(proposals) for proposals in found] == [0] * 4
 
     def test_words_around_an_injected_block_are_extracted(self, extractor: Extractor) -> None:
         """Only the block goes; what the user wrote before and after it stays."""

@@ -1,0 +1,118 @@
+"""Make facts of a job's messages and of what an extractor proposes; they are not embedded yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..keys import derived_key
+from ..model import KINDS, Fact, Proposal, StoredMessage
+from ..storage.base import Job
+from ..text import asks
+from .embedding import WINDOW, voiced
+from .withdrawal import Withdrawn
+
+_LONGEST_FACT = 2000
+_QUESTION = 0.25
+"""The importance of a turn that asks: it seldom answers another question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A fact before it is embedded: `lexical` are its words to find, `before` the episodes embedded with it."""
+
+    fact: Fact
+    lexical: str
+    before: tuple[Fact, ...] = ()
+    triples: tuple[Any, ...] = ()
+    replaces: tuple[str, ...] = ()
+
+
+def episodes(job: Job) -> list[Draft]:
+    """What was said, verbatim, by people and assistants; never what a tool returned or a system prompt ordered."""
+    spoken = [m for m in (*job.context, *job.messages) if m.message.role in ("user", "assistant") and _said(m)]
+    facts = [_episode(stored) for stored in spoken]
+    drafts = []
+    for place, (stored, fact) in enumerate(zip(spoken, facts, strict=True)):
+        if stored.position < job.messages[0].position:
+            continue
+        when = f"{fact.said_at:%d %B %Y} " if fact.said_at else ""
+        drafts.append(Draft(fact, when + voiced(fact), tuple(facts[max(0, place - WINDOW) : place])))
+    return drafts
+
+
+def _episode(stored: StoredMessage) -> Fact:
+    message = stored.message
+    return Fact(
+        id=derived_key("episode", stored.key),
+        text=message.content,
+        kind="episode",
+        speaker=message.name,
+        source=message.source_class,
+        said_at=message.created_at,
+        session_id=stored.session_id,
+        position=stored.position,
+        message_key=stored.key,
+        importance=_QUESTION if asks(message.content) else 0.5,
+        extractor="episode/1",
+    )
+
+
+def _said(stored: StoredMessage) -> bool:
+    return any(char.isalnum() for char in stored.message.content)
+
+
+def problem(proposal: Proposal, job: Job) -> str | None:
+    """Why a proposal is not kept; None when it is sound."""
+    if proposal.kind not in KINDS or proposal.kind == "episode":
+        return f"the extractor proposed the kind {proposal.kind!r}; kinds are {', '.join(KINDS[:-1])}"
+    if not 0 <= proposal.message < len(job.messages):
+        return f"the extractor names message {proposal.message} of {len(job.messages)}"
+    if not proposal.text.strip() or len(proposal.text) > _LONGEST_FACT:
+        return f"the extractor proposed a text of {len(proposal.text)} characters; 1 to {_LONGEST_FACT} are kept"
+    return None
+
+
+def statement(job: Job, number: int, proposal: Proposal, version: str, quarantine: bool) -> Draft:
+    """The fact a proposal becomes."""
+    stored = job.messages[proposal.message]
+    fact = Fact(
+        # The same at every attempt, and in the order of the proposals.
+        id=f"{derived_key('fact', job.id)[:28]}{number:04x}",
+        text=proposal.text.strip(),
+        kind=proposal.kind,
+        status="quarantined" if quarantine or proposal.quarantine or _untrusted(proposal, stored) else "active",
+        speaker=proposal.speaker or stored.message.name,
+        source=stored.message.source_class,
+        said_at=stored.message.created_at,
+        valid_from=proposal.valid_from,
+        valid_to=proposal.valid_to,
+        slot=proposal.slot,
+        importance=min(max(proposal.importance, 0.0), 1.0),
+        session_id=stored.session_id,
+        position=stored.position,
+        message_key=stored.key,
+        extractor=version,
+    )
+    when = f"{stored.message.created_at:%d %B %Y} " if stored.message.created_at else ""
+    # What waits for review takes nobody's place, and neither does what the user has not said.
+    replaces = proposal.replaces if fact.status == "active" and fact.source == "user_input" else ()
+    return Draft(fact, when + fact.text, triples=proposal.triples, replaces=replaces)
+
+
+def _untrusted(proposal: Proposal, stored: StoredMessage) -> bool:
+    """What only the user may say: rules and preferences; what tools, pages and prompts say is reviewed in any case."""
+    source = stored.message.source_class
+    return source in ("tool", "web", "system") or (source != "user_input" and proposal.kind in ("rule", "preference"))
+
+
+def without(drafts: Sequence[Draft], gone: Withdrawn) -> list[Draft]:
+    """The drafts but those that the user has just taken back."""
+    if not gone.messages and not gone.unlearnt:
+        return list(drafts)
+    return [
+        replace(draft, before=tuple(one for one in draft.before if not gone.covers(one)))
+        for draft in drafts
+        if not gone.covers(draft.fact)
+    ]
