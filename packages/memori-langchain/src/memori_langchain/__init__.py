@@ -12,6 +12,7 @@ from .history import MemoriChatMessageHistory, list_conversations
 if TYPE_CHECKING:
     from .callbacks import AsyncMemoriCallbackHandler, MemoriCallbackHandler
     from .embedder import LangChainEmbedder
+    from .extractor import LangChainExtractor
     from .middleware import MemoriMiddleware
     from .retriever import MemoriRetriever
     from .store import MemoriStore
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncMemoriCallbackHandler",
     "LangChainEmbedder",
+    "LangChainExtractor",
     "MemoriCallbackHandler",
     "MemoriChatMessageHistory",
     "MemoriMiddleware",
@@ -34,6 +36,7 @@ __all__ = [
 _MODULES = {
     "AsyncMemoriCallbackHandler": "callbacks",
     "LangChainEmbedder": "embedder",
+    "LangChainExtractor": "extractor",
     "MemoriCallbackHandler": "callbacks",
     "MemoriMiddleware": "middleware",
     "MemoriRetriever": "retriever",
