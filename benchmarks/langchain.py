@@ -162,19 +162,20 @@ def histories(folder: Path, count: int, repeats: int) -> None:
 def main() -> None:
     """Measure all, or what is named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["agent", "store", "history"], default=["agent", "store", "history"])
+    parser.add_argument("what", nargs="*", help="agent, store, history; all of them unless told")
     parser.add_argument("--facts", type=int, default=1000)
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--messages", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=20)
     options = parser.parse_args()
+    chosen = options.what or ["agent", "store", "history"]
     with tempfile.TemporaryDirectory(prefix="memori-") as name:
         folder = Path(name)
-        if "agent" in options.what:
+        if "agent" in chosen:
             steps(folder, options.facts, options.repeats)
-        if "store" in options.what:
+        if "store" in chosen:
             items(folder, options.items, options.repeats)
-        if "history" in options.what:
+        if "history" in chosen:
             histories(folder, options.messages, options.repeats)
 
 
