@@ -7,7 +7,7 @@ RUN = $(UV) run --locked
 PACKAGES = memori-core memori-langchain memori-pydantic-ai memori-llamaindex
 CODE = packages examples benchmarks tests .ci
 
-.PHONY: help uv install demo format check test isolated build bench audit
+.PHONY: help uv install demo format check test langchain isolated build bench audit
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,17 @@ check: install ## Style, types, layering, security
 
 test: install ## All tests, with a floor for branch coverage
 	$(RUN) pytest --cov --numprocesses auto --maxprocesses 4 --dist loadfile
+
+VERSIONS ?= lowest-direct
+WITH_LANGCHAIN = .venv-langchain-$(VERSIONS)
+langchain: uv ## Test with the oldest LangChain that is allowed; VERSIONS=highest: with the newest
+	@$(UV) venv --quiet --clear $(WITH_LANGCHAIN)
+	@$(UV) pip install --quiet --python $(WITH_LANGCHAIN) \
+		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1'
+	@$(UV) pip install --quiet --python $(WITH_LANGCHAIN) --resolution $(VERSIONS) \
+		-r packages/memori-langchain/pyproject.toml --extra agents 'memori-langchain @ ./packages/memori-langchain' \
+		'langchain-openai>=1.7' 'langchain-tests>=1.1.9' 'langmem>=0.0.30'
+	@$(WITH_LANGCHAIN)/bin/python -m pytest -q tests/langchain
 
 isolated: uv ## Import each package with nothing but its own dependencies
 	@for package in $(PACKAGES); do \

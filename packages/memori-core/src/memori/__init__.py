@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from . import errors, telemetry
+from .augmentation.extraction.base import Extractor
 from .augmentation.extraction.llm import LLMExtractor
 from .client import Memori
+from .embedding.base import Embedder, Space
 from .errors import (
     ClosedError,
     InvalidAttributionError,
@@ -22,9 +24,11 @@ from .model import (
     Context,
     Conversation,
     Fact,
+    Item,
     Kind,
     Message,
     ProcessAttribute,
+    Proposal,
     Recalled,
     RecallOptions,
     RecallWeights,
@@ -36,6 +40,7 @@ from .model import (
     ToolCall,
     Triple,
 )
+from .storage.base import Condition, FoundItem, ItemWrite
 from .structured import StructuredModel, StructuredReply
 from .suppression import suppress, suppressed
 
@@ -45,11 +50,17 @@ __all__ = [
     "Attribution",
     "Change",
     "ClosedError",
+    "Condition",
     "Consolidated",
     "Context",
     "Conversation",
+    "Embedder",
+    "Extractor",
     "Fact",
+    "FoundItem",
     "InvalidAttributionError",
+    "Item",
+    "ItemWrite",
     "Kind",
     "LLMExtractor",
     "Memori",
@@ -57,6 +68,7 @@ __all__ = [
     "Message",
     "MissingAttributionError",
     "ProcessAttribute",
+    "Proposal",
     "Provider",
     "RecallOptions",
     "RecallWeights",
@@ -65,6 +77,7 @@ __all__ = [
     "Reindexed",
     "Reverted",
     "Role",
+    "Space",
     "StorageError",
     "StoredMessage",
     "StructuredModel",
