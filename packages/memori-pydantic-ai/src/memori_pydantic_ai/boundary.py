@@ -42,7 +42,7 @@ async def context_block(
         return (await memori.acontext(query, attribution=attribution, limit=limit, exclude=known)).text
 
     patience = memori.recall_options.timeout if seconds is None else seconds
-    return await _within(patience, "recall for an agent's run", ask, otherwise="")
+    return await within(patience, "recall for an agent's run", ask, otherwise="")
 
 
 async def store(
@@ -63,7 +63,7 @@ async def store(
         await asyncio.wait([asyncio.wrap_future(writing)])
         writing.result()
 
-    await _within(STORE_LIMIT, _STORING, tell, otherwise=None, shield=True)
+    await within(STORE_LIMIT, _STORING, tell, otherwise=None, shield=True)
 
 
 async def stored_ids(memori: Memori, attribution: Attribution) -> set[str | None]:
@@ -72,16 +72,25 @@ async def stored_ids(memori: Memori, attribution: Attribution) -> set[str | None
     async def ask() -> set[str | None]:
         return {stored.message.id for stored in await memori.amessages(attribution=attribution, limit=_NEWEST)}
 
-    return await _within(STORE_LIMIT, "reading an agent's session", ask, otherwise=set())
+    return await within(STORE_LIMIT, "reading an agent's session", ask, otherwise=set())
 
 
-async def _within(
-    seconds: float, what: str, work: Callable[[], Awaitable[T]], *, otherwise: T, shield: bool = False
+async def within(
+    seconds: float,
+    what: str,
+    work: Callable[[], Awaitable[T]],
+    *,
+    otherwise: T,
+    shield: bool = False,
+    told: tuple[type[Exception], ...] = (),
 ) -> T:
+    """Do `work` within a time; a failure is logged and counted, and `otherwise` returned. Errors in `told` pass."""
     try:
         with suppress(), anyio.move_on_after(seconds, shield=shield):
             return await work()
         raise TimeoutError(f"not done within {seconds:g} s; the run goes on without it")
+    except told:
+        raise
     except Exception as error:  # noqa: BLE001 - a failing memory must not fail the run
         telemetry.failure(logger, what, error)
         return otherwise
