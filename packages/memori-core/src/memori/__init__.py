@@ -13,6 +13,7 @@ from .errors import (
     MissingAttributionError,
     StorageError,
     UnknownFactError,
+    VersionConflictError,
 )
 from .hookspecs import Provider, hookimpl
 from .model import (
@@ -34,7 +35,7 @@ from .model import (
     ToolCall,
     Triple,
 )
-from .storage.base import Condition, FoundItem, ItemWrite
+from .storage.base import Condition, Expectation, FoundItem, ItemWrite
 from .suppression import suppress, suppressed
 
 __version__ = "0.1.0"
@@ -46,6 +47,7 @@ __all__ = [
     "Context",
     "Conversation",
     "Embedder",
+    "Expectation",
     "Extractor",
     "Fact",
     "FoundItem",
@@ -71,6 +73,7 @@ __all__ = [
     "ToolCall",
     "Triple",
     "UnknownFactError",
+    "VersionConflictError",
     "errors",
     "hookimpl",
     "suppress",
