@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import anyio
-from memori import Attribution, Memori, suppress, telemetry
+from memori import Attribution, ClosedError, Memori, suppress, telemetry
 from pydantic_ai.messages import ModelMessage
 
 from .blocks import human_turn, question, without_blocks
 from .turns import texts, to_messages
 
+P = ParamSpec("P")
 T = TypeVar("T")
 logger = logging.getLogger("memori.pydantic_ai")
 STORE_LIMIT = 5.0
@@ -59,11 +60,20 @@ async def store(
             telemetry.failure(logger, _STORING, error)
 
     async def tell() -> None:
-        writing = memori.executor.submit(write)
-        await asyncio.wait([asyncio.wrap_future(writing)])
-        writing.result()
+        await in_thread(memori, write)
 
     await within(STORE_LIMIT, _STORING, tell, otherwise=None, shield=True)
+
+
+async def in_thread(memori: Memori, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Await a call in one of Memori's own threads. Once begun it is finished, whoever cancels the wait."""
+    with suppress():
+        future = memori.executor.submit(call, *args, **kwargs)
+    # Not the future itself: one that `close()` drops would cancel the host's task with it.
+    await asyncio.wait([asyncio.wrap_future(future)])
+    if future.cancelled():
+        raise ClosedError("This Memori object was closed before the call began.")
+    return future.result()
 
 
 async def stored_ids(memori: Memori, attribution: Attribution) -> set[str | None]:
