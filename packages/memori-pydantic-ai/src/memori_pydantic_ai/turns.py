@@ -36,9 +36,9 @@ RECALL_TOOL = "memori_recall"
 def to_messages(native: Iterable[ModelMessage]) -> list[Message]:
     """Return what was said: by people, by the model and by tools, without instructions and without our own blocks.
 
-    Pydantic AI's messages have no id. The one given here comes from content and run (from the time where there is no
-    run), so a message keeps it wherever its history is saved, trimmed or sent again, and when a durable engine runs
-    its run again; the same words said twice have two. `payload` is the native message with that part alone;
+    Pydantic AI's messages have no id. The one given here comes from the content and, of a prompt, its run, of an
+    answer, its time, of a result, its call. So a message keeps it wherever its history is saved, trimmed or sent again,
+    and when a durable engine runs its run again; the same words said twice have two. `payload` is the native message with that part alone;
     `ModelMessagesTypeAdapter` reads it back.
     """
     seen: Counter[str] = Counter()
@@ -135,11 +135,11 @@ def _marked(content: str | Sequence[UserContent]) -> Iterator[str]:
 
 
 def _spelled(message: Message, run_id: str | None) -> str:
-    """What tells a message from others. A run that is run again says the same at another time."""
-    when = message.created_at.isoformat() if message.created_at and run_id is None else run_id
-    return json.dumps(
-        [when, message.role, message.content, message.tool_call_id, [one.id for one in message.tool_calls]]
-    )
+    """What tells a message from others. A run that is run again repeats its answers with their times, and its calls,
+    but says its prompts at another time."""
+    at = message.created_at.isoformat() if message.created_at else None
+    when = message.tool_call_id or (run_id or at if message.role == "user" else at)
+    return json.dumps([when, message.role, message.content, [one.id for one in message.tool_calls]])
 
 
 def _digest(said: str, before: int) -> str:
