@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_workflow_whose_process_dies_goes_on_in_the_next_and_stores_its_run_once(tmp_path: Path) -> None:
     def process(ending: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tests.pydantic_ai.durable_process", str(tmp_path), ending]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
     died, lived = process("die"), process("live")
 
