@@ -17,7 +17,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from memori import Attribution, InvalidAttributionError, Memori, Message, StorageError, ToolCall
-from memori_langchain import MemoriChatMessageHistory
+from memori_langchain import MemoriChatMessageHistory, list_conversations
 from memori_langchain.messages import to_memori
 
 MESSAGES: list[BaseMessage] = [
@@ -38,6 +38,15 @@ MESSAGES: list[BaseMessage] = [
         additional_kwargs={"signature": "c2ln"},
         id="not a uuid",
     ),
+    AIMessage(
+        content_blocks=[
+            {"type": "text", "text": "See", "annotations": [{"type": "citation", "url": "x", "cited_text": "y"}]},
+            {"type": "non_standard", "value": {"deep": [1, {"x": None}]}},
+        ],
+        response_metadata={"output_version": "v1"},
+    ),
+    HumanMessage(content_blocks=[{"type": "audio", "base64": "aGk=", "mime_type": "audio/wav"}], example=True),
+    ToolMessage([{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "x"}}], tool_call_id="c-3"),
     ToolMessage("no such day", tool_call_id="call-1", name="forecast", status="error", artifact={"rows": [[1, None]]}),
     ChatMessage(content="It will rain.", role="critic"),
     FunctionMessage(content="4", name="count"),
@@ -217,6 +226,37 @@ def test_messages_another_program_stored_are_read_as_plain_ones(memori: Memori) 
     ]
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"type": "hologram", "data": {"content": "hi"}},
+        {"type": "human", "data": {"content": {"shape": "unknown"}}},
+        {"type": "ai", "data": {}},
+        {"type": "human", "data": "hi"},
+    ],
+)
+def test_a_message_that_a_newer_version_wrote_is_shown_as_its_text(memori: Memori, payload: Any) -> None:
+    memori.record(Message("user", "hi", payload=payload), attribution=Attribution("ada", session_id="s"))
+
+    assert history(memori).messages == [HumanMessage("hi")]
+    [kept] = memori.messages(attribution=Attribution("ada", session_id="s"))
+    assert kept.message.payload == payload
+
+
+def test_an_entitys_conversations_are_listed_newest_first_and_can_be_opened(memori: Memori) -> None:
+    history(memori, session_id="monday").add_user_message("one")
+    history(memori, session_id="tuesday").add_messages([HumanMessage("two"), AIMessage("2")])
+    history(memori, entity_id="bob").add_user_message("other")
+
+    listed = list_conversations(memori, entity_id="ada")
+
+    assert [(one.session_id, one.message_count) for one in listed] == [("tuesday", 2), ("monday", 1)]
+    assert texts(history(memori, session_id=listed[0].session_id)) == ["two", "2"]
+    assert [one.session_id for one in list_conversations(memori, entity_id="ada", limit=1, offset=1)] == ["monday"]
+    with pytest.raises(InvalidAttributionError):
+        list_conversations(memori, entity_id="")
+
+
 def test_a_summary_written_as_a_human_message_is_not_taken_for_the_users_words() -> None:
     summary = HumanMessage("Ada likes tea.", additional_kwargs={"lc_source": "summarization"})
 
@@ -232,6 +272,14 @@ def test_what_a_redactor_takes_out_does_not_come_back(tmp_path: Path) -> None:
 
         assert history(memori).messages == [HumanMessage("My pin is [pin]."), HumanMessage("Hello.", name="Ada")]
     assert b"4711" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("given", ["hi", ("user", "hi"), {"role": "user", "content": "hi"}, None, 7])
+def test_what_is_no_message_of_langchain_is_refused(memori: Memori, given: Any) -> None:
+    with pytest.raises(TypeError, match="is no LangChain message"):
+        history(memori).add_messages([HumanMessage("first"), given])
+
+    assert texts(history(memori)) == []
 
 
 async def test_a_failing_database_is_an_error_because_this_is_the_history(tmp_path: Path) -> None:

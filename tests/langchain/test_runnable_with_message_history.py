@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import ConfigurableFieldSpec, Runnable, RunnableConfig
 from langchain_core.runnables.history import RunnableWithMessageHistory
-from memori import InvalidAttributionError, Memori
+from memori import InvalidAttributionError, Memori, StorageError
 from memori_langchain import MemoriChatMessageHistory
 
 from tests.langchain.models import Scripted, says
@@ -109,3 +109,39 @@ def test_a_limited_history_keeps_storing_everything(memori: Memori) -> None:
 
     assert len(stored(memori, "ada", "s")) == 6
     assert len(model.requests[-1]) == 3
+
+
+def test_a_stream_that_is_given_up_stores_nothing_and_the_next_call_is_stored(memori: Memori) -> None:
+    runnable = chat(memori, says("one two three", "again"))
+
+    stream = runnable.stream({"question": "Count."}, keyed("ada", "s"))
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    runnable.invoke({"question": "Count again."}, keyed("ada", "s"))
+
+    assert [message.text for message in stored(memori, "ada", "s")] == ["Count again.", "again"]
+
+
+def test_calls_of_one_session_at_once_drop_nothing(memori: Memori) -> None:
+    other = MemoriChatMessageHistory(memori, entity_id="ada", session_id="s")
+
+    def reply(messages: list[BaseMessage]) -> str:
+        other.add_messages([HumanMessage("meanwhile"), AIMessage("indeed")])
+        return "done"
+
+    chat(memori, Scripted(reply=reply)).invoke({"question": "first"}, keyed("ada", "s"))
+
+    assert [message.text for message in stored(memori, "ada", "s")] == ["meanwhile", "indeed", "first", "done"]
+
+
+def test_a_failing_database_leaves_the_answer_and_is_logged(
+    memori: Memori, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise StorageError("the disk is full")
+
+    runnable = chat(memori, says("still here"))
+    monkeypatch.setattr(MemoriChatMessageHistory, "add_messages", fail)
+
+    assert runnable.invoke({"question": "hi"}, keyed("ada", "s")).text == "still here"
+    assert "the disk is full" in caplog.text

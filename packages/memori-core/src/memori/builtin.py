@@ -136,6 +136,12 @@ def memori_llm_adapters() -> Iterable[Provider]:
             matches=("google.genai.",),
         ),
         Provider(
+            "langchain",
+            "memori.llm.adapters.langchain:LangChainAdapter",
+            install="pip install memori-langchain",
+            matches=("langchain_core.language_models.",),
+        ),
+        Provider(
             "openai",
             "memori.llm.adapters.openai:OpenAIAdapter",
             install="pip install 'memori-core[openai]'",

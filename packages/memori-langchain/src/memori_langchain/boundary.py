@@ -47,7 +47,17 @@ async def aattempt(memori: Memori, what: str, call: Callable[P, T], *args: P.arg
         return None
 
 
-async def _finished(future: Future[T], seconds: float) -> None:
+async def in_thread(memori: Memori, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Await a call in one of Memori's threads, for as long as it takes. What it raises is raised."""
+    with suppress():
+        future = memori.executor.submit(call, *args, **kwargs)
+    await _finished(future, None)
+    if future.cancelled():
+        raise errors.ClosedError("This Memori object was closed before the call began.")
+    return future.result(0)
+
+
+async def _finished(future: Future[T], seconds: float | None) -> None:
     """Wait without `asyncio.wrap_future`, which would cancel the host's task with a future dropped by `close()`."""
     loop = asyncio.get_running_loop()
     finished = asyncio.Event()

@@ -6,9 +6,18 @@ from collections.abc import Sequence
 
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage, HumanMessage
-from memori import Attribution, Memori, StoredMessage
+from memori import Attribution, Conversation, Memori, StoredMessage
 
 from .messages import to_langchain, to_memori
+
+
+def list_conversations(memori: Memori, *, entity_id: str, limit: int = 100, offset: int = 0) -> list[Conversation]:
+    """An entity's conversations, newest first; a session with long pauses holds several.
+
+    The `session_id` of each opens it: `MemoriChatMessageHistory(memori, entity_id=..., session_id=...)`, with the
+    `process_id` it was stored under, if any. Raises like `MemoriChatMessageHistory`.
+    """
+    return memori.conversations(attribution=Attribution(entity_id), limit=limit, offset=offset)
 
 
 class MemoriChatMessageHistory(BaseChatMessageHistory):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_config
-from langgraph.runtime import Runtime
-from memori import Attribution, MissingAttributionError
+from langgraph.runtime import Runtime, get_runtime
+from memori import Attribution, Memori, MissingAttributionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,35 @@ class Identity:
         Raises `MissingAttributionError`, or `InvalidAttributionError` for an id that cannot be one.
         """
         thread = runtime.execution_info.thread_id if runtime.execution_info else None
-        session = None if thread is None else str(thread)
+        return self._of(runtime, None if thread is None else str(thread))
+
+    def here(self, memori: Memori, config: RunnableConfig | None) -> Attribution:
+        """The attribution of a tool or a retriever: its graph's run, else what `memori` was told of this context.
+
+        Raises like `of`.
+        """
+        runtime, present = _running(), memori.current_attribution()
+        if runtime is not None:
+            try:
+                return self.of(runtime)
+            except MissingAttributionError:
+                if present is None:
+                    raise
+                return present
+        if self.entity_id is not None:
+            return Attribution(self.entity_id, self.process_id)
+        key = self.configurable_key
+        named = None if key is None else (config or {}).get("configurable", {}).get(key)
+        if named is not None:
+            return Attribution(named, self.process_id)
+        if present is None:
+            raise MissingAttributionError(
+                "Whose memory is this about? Give the tool or retriever an entity_id, run it in a graph with "
+                "context={'user_id': 'user-id'}, or call it within memori.scope('user-id')."
+            )
+        return present
+
+    def _of(self, runtime: Runtime[Any], session: str | None) -> Attribution:
         if self.entity_id is None and isinstance(runtime.context, Attribution):
             given = runtime.context
             return replace(
@@ -57,3 +86,16 @@ class Identity:
 
 def _look(context: object, key: str) -> Any:
     return context.get(key) if isinstance(context, Mapping) else getattr(context, key, None)
+
+
+def is_inside_tool(runtime: Runtime[Any]) -> bool:
+    """Whether the run is that of a subagent: what it is asked, a model wrote and no user said."""
+    place = runtime.execution_info.checkpoint_ns if runtime.execution_info else ""
+    return any(step.partition(":")[0] == "tools" for step in place.split("|")[:-1])
+
+
+def _running() -> Runtime[Any] | None:
+    try:
+        return get_runtime()
+    except (RuntimeError, KeyError):
+        return None  # outside a graph

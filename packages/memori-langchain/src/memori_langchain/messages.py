@@ -37,6 +37,10 @@ def to_memori(native: BaseMessage) -> Message:
 
     Raises `TypeError` for what is no message, such as a `RemoveMessage`.
     """
+    if not isinstance(native, BaseMessage):
+        raise TypeError(
+            f"{native!r:.80}, a {type(native).__name__}, is no LangChain message; make it one: HumanMessage('...')."
+        )
     message = message_chunk_to_message(native)
     spoken_as = message.role if isinstance(message, ChatMessage) else message.type
     role = _ROLES.get(spoken_as, "user" if isinstance(message, ChatMessage) else None)

@@ -19,7 +19,7 @@ from langgraph.runtime import Runtime
 from memori import Attribution, Memori, suppress
 
 from .boundary import aattempt, attempt
-from .identity import Identity
+from .identity import Identity, is_inside_tool
 from .messages import to_memori
 from .turns import Inject, last_step, new_input, question, this_turn, with_context
 
@@ -43,7 +43,8 @@ class MemoriMiddleware(AgentMiddleware[MemoriState, Any, Any]):
 
     `recall`: what is known and relevant, at most `limit` memories, is shown to the model in a copy of the request:
     with the user's last message (`inject="user"`, which keeps prompt caches) or in the system message ("system").
-    `capture`: messages are stored as they appear, each once. When memory fails or takes longer than
+    `capture`: messages are stored as they appear, each once; a subagent that a tool runs is told what is known and
+    stores nothing, for its question is a model's. When memory fails or takes longer than
     `RecallOptions.timeout`, the run goes on without it and a warning is logged. An agent with two of them needs
     two names.
     """
@@ -84,8 +85,8 @@ class MemoriMiddleware(AgentMiddleware[MemoriState, Any, Any]):
     def before_agent(self, state: MemoriState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Store what the user said, and look up what is known about it."""
         who = self._identity.of(runtime)
-        messages = state["messages"]
-        if self._captures:
+        messages = state.get("messages", [])
+        if self._stores(runtime):
             attempt(self._memori, "capture", self._store, new_input(messages), who)
         if not self._recalls:
             return None
@@ -94,8 +95,8 @@ class MemoriMiddleware(AgentMiddleware[MemoriState, Any, Any]):
     async def abefore_agent(self, state: MemoriState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Await `before_agent` without blocking the event loop."""
         who = self._identity.of(runtime)
-        messages = state["messages"]
-        if self._captures:
+        messages = state.get("messages", [])
+        if self._stores(runtime):
             await aattempt(self._memori, "capture", self._store, new_input(messages), who)
         if not self._recalls:
             return None
@@ -125,25 +126,32 @@ class MemoriMiddleware(AgentMiddleware[MemoriState, Any, Any]):
 
     def after_model(self, state: MemoriState, runtime: Runtime[Any]) -> None:
         """Store the answer and the tool results it was given, before anything else happens to them."""
-        if self._captures:
-            attempt(self._memori, "capture", self._store, last_step(state["messages"]), self._identity.of(runtime))
+        if self._stores(runtime):
+            attempt(
+                self._memori, "capture", self._store, last_step(state.get("messages", [])), self._identity.of(runtime)
+            )
 
     async def aafter_model(self, state: MemoriState, runtime: Runtime[Any]) -> None:
         """Await `after_model` without blocking the event loop."""
-        if self._captures:
-            step = last_step(state["messages"])
+        if self._stores(runtime):
+            step = last_step(state.get("messages", []))
             await aattempt(self._memori, "capture", self._store, step, self._identity.of(runtime))
 
     def after_agent(self, state: MemoriState, runtime: Runtime[Any]) -> None:
         """Store what of the turn is not stored yet."""
-        if self._captures:
-            attempt(self._memori, "capture", self._store, this_turn(state["messages"]), self._identity.of(runtime))
+        if self._stores(runtime):
+            attempt(
+                self._memori, "capture", self._store, this_turn(state.get("messages", [])), self._identity.of(runtime)
+            )
 
     async def aafter_agent(self, state: MemoriState, runtime: Runtime[Any]) -> None:
         """Await `after_agent` without blocking the event loop."""
-        if self._captures:
-            turn = this_turn(state["messages"])
+        if self._stores(runtime):
+            turn = this_turn(state.get("messages", []))
             await aattempt(self._memori, "capture", self._store, turn, self._identity.of(runtime))
+
+    def _stores(self, runtime: Runtime[Any]) -> bool:
+        return self._captures and not is_inside_tool(runtime)
 
     def _store(self, messages: Sequence[AnyMessage], who: Attribution) -> None:
         if messages:

@@ -19,10 +19,15 @@ def question(messages: Sequence[BaseMessage]) -> str:
     return "" if place is None else str(messages[place].text)
 
 
+def conversation(messages: Sequence[M]) -> list[M]:
+    """What of a request was said: all but instructions, and notices that LangChain wrote."""
+    return [one for one in messages if not isinstance(one, SystemMessage) and not is_notice(one)]
+
+
 def new_input(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
     """What a run begins with: everything after the last answer. What came before is old, or an example."""
     answer = _last(messages, lambda one: isinstance(one, AIMessage))
-    return _said(messages[0 if answer is None else answer + 1 :])
+    return conversation(messages[0 if answer is None else answer + 1 :])
 
 
 def last_step(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
@@ -32,7 +37,7 @@ def last_step(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
         return []
     while start > 0 and isinstance(messages[start - 1], ToolMessage):
         start -= 1
-    return _said(messages[start:])
+    return conversation(messages[start:])
 
 
 def this_turn(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
@@ -40,7 +45,7 @@ def this_turn(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
     start = _last(messages, _asked) or 0
     while start > 0 and _asked(messages[start - 1]):
         start -= 1
-    return _said(messages[start:])
+    return conversation(messages[start:])
 
 
 def with_context(
@@ -66,10 +71,6 @@ def _added(message: M, block: str, *, before: bool) -> M:
 
 def _asked(message: BaseMessage) -> bool:
     return isinstance(message, HumanMessage) and not is_notice(message)
-
-
-def _said(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-    return [one for one in messages if not isinstance(one, SystemMessage) and not is_notice(one)]
 
 
 def _last(messages: Sequence[BaseMessage], wanted: Callable[[BaseMessage], bool]) -> int | None:

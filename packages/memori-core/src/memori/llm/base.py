@@ -126,13 +126,19 @@ class Method:
     """A method of a client: its dotted path ("chat.completions.create"), how it speaks, and whether it is awaited.
 
     `helper`: what it returns at once is a context manager whose `__enter__` makes the request and returns an object
-    that reads the stream from its attribute `_raw_stream`.
+    that reads the stream from its attribute `_raw_stream`. `generator`: it is an asynchronous generator, which makes
+    the request when it is first read. `positional`: the names of the arguments that callers give by position; without
+    them such a call goes through untouched. `outermost`: while it runs, registered clients underneath it, and the
+    other methods of its own, stay silent.
     """
 
     path: str
     dialect: Dialect
     asynchronous: bool = False
     helper: bool = False
+    generator: bool = False
+    positional: tuple[str, ...] = ()
+    outermost: bool = False
 
 
 class Adapter(ABC):
@@ -143,6 +149,10 @@ class Adapter(ABC):
 
     views: tuple[str, ...] = ()
     """Names of cached attributes of a client, or of what is on the way to a method, that hold on to the method."""
+
+    def holder(self, client: Any) -> Any:
+        """Return the object whose methods are wrapped: the client, unless its instances take no attributes."""
+        return client
 
     @abstractmethod
     def methods(self, client: Any) -> Sequence[Method]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from ..model import Attribution, Message
 from ..suppression import suppressed
 from ..telemetry import failure
 from .base import Inject, Memory, Method
+from .generators import Deferred, silencing
 from .inject import Recaller
 from .managers import AsyncCapturedManager, CapturedManager
 from .raw import Whole, captured_response
@@ -68,13 +70,20 @@ class Layer:
 
         Who is speaking is settled here and now: the coroutine or stream it returns may be consumed anywhere.
         """
-        if args or suppressed():
+        names = method.positional[: len(args)]
+        if len(names) < len(args) or suppressed():
             return function(*args, **kwargs)
-        arguments = method.dialect.materialise(kwargs)
+        arguments = method.dialect.materialise({**dict(zip(names, args, strict=True)), **kwargs})
+        if method.outermost:
+            function = functools.partial(silencing, function)
+        if names:
+            function = functools.partial(_by_position, function, names)
         turn = self._turn(method, arguments)
         if turn is None:
             return function(**arguments)
-        if method.helper:
+        if method.generator:
+            run = self._run_generator
+        elif method.helper:
             run = self._help_async if method.asynchronous else self._help
         else:
             run = self._run_async if method.asynchronous else self._run
@@ -99,6 +108,15 @@ class Layer:
         recorder = self.capture.recorder
         await recorder.await_(recorder.start(turn, await _awaited_answer(method, response, turn)))
         return response
+
+    def _run_generator(
+        self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn
+    ) -> Any:
+        async def begin() -> Any:
+            answered = replace(turn, block=await self.capture.recaller.ablock(turn.request, turn.attribution))
+            return self._heard(method, function(**self._with_context(method, arguments, answered.block)), answered)
+
+        return Deferred(begin)
 
     def _help(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
         turn = replace(turn, block=self.capture.recaller.block(turn.request, turn.attribution))
@@ -170,6 +188,12 @@ class Layer:
             return response
         listener = Listener(gatherer, turn, self.capture.recorder, self.capture.listening)
         return captured_response(response, listener) if turn.request.raw else captured(response, listener)
+
+
+def _by_position(function: Callable[..., Any], names: tuple[str, ...], **arguments: Any) -> Any:
+    """Call as the caller did: an overriding method may name its first arguments as it likes."""
+    given = [arguments.pop(name) for name in names]
+    return function(*given, **arguments)
 
 
 def _still_to_come(turn: Turn, response: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -86,7 +87,7 @@ class LLMRegistry(Generic[ParentT]):
         adapter, methods = self._recognise(client)
         layer = Layer(self._capture, type(client).__name__, speaker=attribution)
         with _patching:
-            self._wrap(client, adapter, methods, layer)
+            self._wrap(adapter.holder(client), adapter, methods, layer)
         return self._parent
 
     def unregister(self, client: Any) -> ParentT:
@@ -94,7 +95,7 @@ class LLMRegistry(Generic[ParentT]):
         adapter, methods = self._recognise(client)
         with _patching:
             for path in (*(method.path for method in methods), *adapter.copies):
-                holder, name = _resolve(client, path)
+                holder, name = _resolve(adapter.holder(client), path)
                 wrapper = self._find(holder, name)
                 if wrapper is not None:
                     wrapper._self_layer.remove()
@@ -152,7 +153,7 @@ class LLMRegistry(Generic[ParentT]):
             present._self_layer.speaker = layer.speaker or present._self_layer.speaker
             return
         inherited = name not in getattr(holder, "__dict__", {})
-        setattr(holder, name, _Wrapper(getattr(holder, name), around, layer, self, inherited=inherited))
+        setattr(holder, name, _Wrapper(_attribute(holder, name), around, layer, self, inherited=inherited))
 
     def _copy(
         self, layer: Layer, adapter: Adapter, function: Callable[..., Any], _: Any, args: Any, kwargs: Any
@@ -165,7 +166,7 @@ class LLMRegistry(Generic[ParentT]):
 
     def _find(self, holder: Any, name: str) -> _Wrapper | None:
         """Our wrapper of the attribute, wherever it is among those of others."""
-        for wrapper in _chain(getattr(holder, name)):
+        for wrapper in _chain(_attribute(holder, name)):
             if type(wrapper) is _Wrapper and wrapper._self_registry is self:
                 return wrapper
         return None
@@ -212,6 +213,11 @@ def _resolve(client: Any, path: str) -> tuple[Any, str]:
     return functools.reduce(getattr, way, client), name
 
 
+def _attribute(holder: Any, name: str) -> Any:
+    """The attribute; a class's own function, not what the class makes of it."""
+    return inspect.getattr_static(holder, name) if isinstance(holder, type) else getattr(holder, name)
+
+
 def _has(client: Any, path: str) -> bool:
     try:
         return callable(functools.reduce(getattr, path.split("."), client))
@@ -239,7 +245,7 @@ def _chain(function: Any) -> list[Any]:
 
 def _unwrap(holder: Any, name: str, wrapper: _Wrapper) -> None:
     """Take a wrapper out from where it is; what others put around it stays."""
-    chain = _chain(getattr(holder, name))
+    chain = _chain(_attribute(holder, name))
     place = next(index for index, found in enumerate(chain) if found is wrapper)
     outer = chain[place - 1] if place else None
     if outer is not None:
