@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import errors, telemetry
 from .augmentation.extraction.base import Extractor
+from .augmentation.extraction.llm import LLMExtractor
 from .client import Memori
 from .embedding.base import Embedder, Space
 from .errors import (
@@ -13,35 +14,41 @@ from .errors import (
     MissingAttributionError,
     StorageError,
     UnknownFactError,
+    UnknownSourceError,
     VersionConflictError,
 )
 from .hookspecs import Provider, hookimpl
 from .model import (
     Attribution,
+    Change,
     Context,
     Conversation,
     Fact,
     Item,
     Kind,
     Message,
+    ProcessAttribute,
     Proposal,
     Recalled,
     RecallOptions,
     RecallWeights,
     Receipt,
     Reindexed,
+    Reverted,
     Role,
     StoredMessage,
     ToolCall,
     Triple,
 )
 from .storage.base import Condition, Expectation, FoundItem, ItemWrite
+from .structured import StructuredModel, StructuredReply
 from .suppression import suppress, suppressed
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Attribution",
+    "Change",
     "ClosedError",
     "Condition",
     "Context",
@@ -55,10 +62,12 @@ __all__ = [
     "Item",
     "ItemWrite",
     "Kind",
+    "LLMExtractor",
     "Memori",
     "MemoriError",
     "Message",
     "MissingAttributionError",
+    "ProcessAttribute",
     "Proposal",
     "Provider",
     "RecallOptions",
@@ -66,13 +75,17 @@ __all__ = [
     "Recalled",
     "Receipt",
     "Reindexed",
+    "Reverted",
     "Role",
     "Space",
     "StorageError",
     "StoredMessage",
+    "StructuredModel",
+    "StructuredReply",
     "ToolCall",
     "Triple",
     "UnknownFactError",
+    "UnknownSourceError",
     "VersionConflictError",
     "errors",
     "hookimpl",
