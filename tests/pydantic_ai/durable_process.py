@@ -65,6 +65,6 @@ report = {
     "requests": [len(blocks(sent)) for sent in script.sent],
     "steps": [step["function_name"] for step in DBOS.list_workflow_steps(workflow.workflow_id)],
 }
-print(json.dumps(report))
+sys.stdout.write(json.dumps(report))
 DBOS.destroy()
 memori.close()

@@ -37,9 +37,9 @@ def to_messages(native: Iterable[ModelMessage]) -> list[Message]:
     """Return what was said: by people, by the model and by tools, without instructions and without our own blocks.
 
     Pydantic AI's messages have no id. The one given here comes from the content and, of a prompt, its run, of an
-    answer, its time, of a result, its call. So a message keeps it wherever its history is saved, trimmed or sent again,
-    and when a durable engine runs its run again; the same words said twice have two. `payload` is the native message with that part alone;
-    `ModelMessagesTypeAdapter` reads it back.
+    answer, its time, of a result, its call. So a message keeps it wherever its history is saved, trimmed or sent
+    again, and when a durable engine runs its run again; the same words said twice have two. `payload` is the native
+    message with that part alone; `ModelMessagesTypeAdapter` reads it back.
     """
     seen: Counter[str] = Counter()
     return [message for one in without_blocks(native) for message in _read(one, seen)]
