@@ -16,6 +16,7 @@ from .toolset import MemoriToolset
 if TYPE_CHECKING:
     from .conversation_store import MemoriConversationStore
     from .embedder import PydanticAIEmbedder
+    from .extractor import PydanticAIExtractor
 
 __all__ = [
     "AttributionSource",
@@ -23,6 +24,7 @@ __all__ = [
     "MemoriMemory",
     "MemoriToolset",
     "PydanticAIEmbedder",
+    "PydanticAIExtractor",
     "aappend_messages",
     "aload_messages",
     "append_messages",
@@ -30,7 +32,11 @@ __all__ = [
     "memori_history_processor",
 ]
 
-_LATER = {"MemoriConversationStore": "conversation_store", "PydanticAIEmbedder": "embedder"}
+_LATER = {
+    "MemoriConversationStore": "conversation_store",
+    "PydanticAIEmbedder": "embedder",
+    "PydanticAIExtractor": "extractor",
+}
 """What is imported when it is asked for: it is heavy, or needs a newer Pydantic AI than the rest."""
 
 
