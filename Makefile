@@ -7,7 +7,7 @@ RUN = $(UV) run --locked
 PACKAGES = memori-core memori-langchain memori-pydantic-ai memori-llamaindex
 CODE = packages examples benchmarks tests .ci
 
-.PHONY: help uv install demo format check test isolated build bench audit
+.PHONY: help uv install demo format check test pydanticai isolated build bench audit
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,17 @@ check: install ## Style, types, layering, security
 
 test: install ## All tests, with a floor for branch coverage
 	$(RUN) pytest --cov
+
+VERSIONS ?= lowest-direct
+WITH_PYDANTIC_AI = .venv-pydantic-ai-$(VERSIONS)
+pydanticai: uv ## Test with the oldest Pydantic AI that is allowed; VERSIONS=highest: with the newest
+	@$(UV) venv --quiet --clear $(WITH_PYDANTIC_AI)
+	@$(UV) pip install --quiet --python $(WITH_PYDANTIC_AI) \
+		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1'
+	@$(UV) pip install --quiet --python $(WITH_PYDANTIC_AI) --resolution $(VERSIONS) \
+		-r packages/memori-pydantic-ai/pyproject.toml 'memori-pydantic-ai @ ./packages/memori-pydantic-ai' \
+		'pydantic-ai-slim[anthropic,dbos,openai]'
+	@$(WITH_PYDANTIC_AI)/bin/python -m pytest -q tests/pydantic_ai
 
 isolated: uv ## Import each package with nothing but its own dependencies
 	@for package in $(PACKAGES); do \

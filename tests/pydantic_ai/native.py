@@ -51,7 +51,14 @@ REQUEST_PARTS: list[JSON] = [
         "tool_call_id": "call-2",
         "timestamp": AT,
     },
-    {"part_kind": "tool-return", "tool_name": "pour", "content": "No.", "tool_call_id": "c", "outcome": "denied"},
+    {
+        "part_kind": "tool-return",
+        "tool_name": "pour",
+        "content": "No.",
+        "tool_call_id": "c",
+        "outcome": "denied",
+        "timestamp": AT,
+    },
     {
         "part_kind": "tool-return",
         "tool_kind": "tool-search",

@@ -1,11 +1,12 @@
 """A history comes back as it was, is stored once however often it is given, and belongs to one user."""
 
 import asyncio
+import json
 import typing
 from pathlib import Path
 
 import pytest
-from memori import Attribution, Memori
+from memori import Attribution, ItemWrite, Memori
 from memori_pydantic_ai import (
     MemoriMemory,
     aappend_messages,
@@ -68,6 +69,32 @@ def test_there_is_a_sample_of_every_part_of_this_version() -> None:
     samples = {type(message(kind, part).parts[0]) for kind, part in EVERY_PART if known(kind, part)}
 
     assert {one.__name__ for one in kinds - samples} <= {"RetryPromptPart"}  # read as one of the newer two
+
+
+def holds(new: object, old: object) -> bool:
+    """Whether all that is in the old is in the new; a newer version may add fields."""
+    if isinstance(old, dict):
+        return isinstance(new, dict) and all(holds(new.get(key), value) for key, value in old.items())
+    if isinstance(old, list):
+        return isinstance(new, list) and len(new) == len(old) and all(map(holds, new, old))
+    return new == old
+
+
+def test_what_the_oldest_version_stored_is_read_as_it_was(memori: Memori) -> None:
+    kept = json.loads((Path(__file__).parent / "stored_by_the_oldest_version.json").read_text("utf-8"))
+    writes = [ItemWrite(tuple(one["namespace"]), one["key"], one["value"]) for one in kept["items"]]
+    memori.items.write(writes, attribution=ADA)
+
+    history = load_messages(memori, ADA, "c")
+
+    assert kept["written_by"] == "2.62.0"
+    by_id = {one["key"]: one["value"] for one in kept["items"]}
+    (record,) = [one["value"] for one in kept["items"] if "head_id" in one["value"]]
+    for entry_id, native in zip(record["line"], history, strict=True):
+        assert holds(dumped(native), by_id[entry_id]["message"])
+    assert len(history) > 25
+    assert words(history[-2:]) == ["Question 1.", "Answer 1."]
+    assert append_messages(memori, ADA, "c", history) == 0
 
 
 def test_what_was_added_and_the_whole_history_are_both_stored_once(memori: Memori) -> None:

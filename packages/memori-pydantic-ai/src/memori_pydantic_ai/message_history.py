@@ -44,7 +44,8 @@ def append_messages(
     log = ConversationLog(memori)
     for attempt in range(_ATTEMPTS):
         record = log.record(attribution, conversation_id)
-        stored = [] if record is None else log.history(attribution, record["head_id"])
+        # What may be known already, and the message before it, whose calls the first of the new ones may answer.
+        stored = [] if record is None else log.history(attribution, record["head_id"], limit=len(kept) + 1)
         new = [redacted(memori, dumped(message)) for message in kept]
         new = new[_overlap([entry["message"] for entry in stored], new) :]
         if not new:
