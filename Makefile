@@ -28,7 +28,8 @@ format: install ## Rewrite the code as the formatter wants it
 check: install ## Style, types, layering, security
 	$(RUN) ruff check $(CODE)
 	$(RUN) ruff format --check $(CODE)
-	$(RUN) mypy packages examples benchmarks .ci
+	$(RUN) mypy packages examples benchmarks .ci tests/pydantic_ai/test_typing.py
+	$(RUN) python .ci/typed_examples.py
 	$(RUN) lint-imports --no-logo
 	$(RUN) bandit --quiet --configfile pyproject.toml --recursive packages
 
