@@ -7,7 +7,7 @@ RUN = $(UV) run --locked
 PACKAGES = memori-core memori-langchain memori-pydantic-ai memori-llamaindex
 CODE = packages examples benchmarks tests .ci
 
-.PHONY: help uv install demo format check test langchain isolated build bench audit
+.PHONY: help uv install demo format check test langchain pydanticai isolated build bench audit
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,7 +28,8 @@ format: install ## Rewrite the code as the formatter wants it
 check: install ## Style, types, layering, security
 	$(RUN) ruff check $(CODE)
 	$(RUN) ruff format --check $(CODE)
-	$(RUN) mypy packages examples benchmarks .ci
+	$(RUN) mypy packages examples benchmarks .ci tests/pydantic_ai/test_typing.py
+	$(RUN) python .ci/typed_examples.py
 	$(RUN) lint-imports --no-logo
 	$(RUN) bandit --quiet --configfile pyproject.toml --recursive packages
 
@@ -45,6 +46,16 @@ langchain: uv ## Test with the oldest LangChain that is allowed; VERSIONS=highes
 		-r packages/memori-langchain/pyproject.toml --extra agents 'memori-langchain @ ./packages/memori-langchain' \
 		'langchain-openai>=1.7' 'langchain-tests>=1.1.9' 'langmem>=0.0.30'
 	@$(WITH_LANGCHAIN)/bin/python -m pytest -q tests/langchain
+
+WITH_PYDANTIC_AI = .venv-pydantic-ai-$(VERSIONS)
+pydanticai: uv ## Test with the oldest Pydantic AI that is allowed; VERSIONS=highest: with the newest
+	@$(UV) venv --quiet --clear $(WITH_PYDANTIC_AI)
+	@$(UV) pip install --quiet --python $(WITH_PYDANTIC_AI) \
+		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1'
+	@$(UV) pip install --quiet --python $(WITH_PYDANTIC_AI) --resolution $(VERSIONS) \
+		-r packages/memori-pydantic-ai/pyproject.toml 'memori-pydantic-ai @ ./packages/memori-pydantic-ai' \
+		'pydantic-ai-slim[anthropic,dbos,openai]'
+	@$(WITH_PYDANTIC_AI)/bin/python -m pytest -q tests/pydantic_ai
 
 isolated: uv ## Import each package with nothing but its own dependencies
 	@for package in $(PACKAGES); do \

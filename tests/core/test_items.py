@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memori import Attribution, Condition, ItemWrite, Memori, MissingAttributionError
+from memori import (
+    Attribution,
+    Condition,
+    Expectation,
+    ItemWrite,
+    Memori,
+    MissingAttributionError,
+    VersionConflictError,
+)
 
 ADA, BOB = Attribution("ada"), Attribution("bob")
 NOTES = ("notes",)
@@ -67,3 +75,25 @@ def test_a_redactor_sees_every_text_of_a_document(tmp_path: Path) -> None:
         [item] = one.items.read([(NOTES, "k")], attribution=ADA)
         assert item is not None
         assert item.value == {"pins": ["#", {"x": "my #"}]}
+
+
+def test_what_is_said_to_be_redacted_is_kept_as_it_is(tmp_path: Path) -> None:
+    with Memori(f"sqlite:///{tmp_path}/m.db", embedder="hashing", redact=lambda text: text.replace("4711", "#")) as one:
+        value = {"id": "call-4711", **one.items.document({"text": "my 4711"})}
+        one.items.write([ItemWrite(NOTES, "k", value)], attribution=ADA, redacted=True)
+
+        [item] = one.items.read([(NOTES, "k")], attribution=ADA)
+        assert item is not None
+        assert item.value == {"id": "call-4711", "text": "my #"}
+
+
+def test_a_write_that_expects_another_value_changes_nothing(memori: Memori) -> None:
+    memori.items.write([ItemWrite(NOTES, "k", {"v": 1})], attribution=ADA)
+    expected = [Expectation(NOTES, "k", Condition(("v",), "eq", 2))]
+
+    with pytest.raises(VersionConflictError, match="'k' is not as expected"):
+        memori.items.write([ItemWrite(NOTES, "k", {"v": 3})], attribution=ADA, expected=expected)
+
+    [item] = memori.items.read([(NOTES, "k")], attribution=ADA)
+    assert item is not None
+    assert item.value == {"v": 1}

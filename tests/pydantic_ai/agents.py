@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from memori import Attribution, Memori, hookimpl
 from memori.model import Recalled
-from pydantic_ai import RunContext
+from pydantic_ai import Agent, RunContext
 from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
@@ -74,6 +74,16 @@ class Recalls:
     @hookimpl
     def memori_recalled(self, query: str, recalled: Sequence[Recalled], attribution: Attribution) -> None:
         self.queries.append((attribution.entity_id, query))
+
+
+def with_tool(agent: Agent[Visitor, str]) -> Agent[Visitor, str]:
+    """The agent with a tool, so that its runs have two steps."""
+
+    @agent.tool_plain
+    def look_up() -> str:
+        return "nothing special"
+
+    return agent
 
 
 def blocks(messages: Sequence[ModelMessage]) -> list[str]:

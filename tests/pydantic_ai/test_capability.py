@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from memori import Attribution, Memori
 from memori_pydantic_ai import MemoriMemory
-from pydantic_ai import Agent, ImageUrl
+from pydantic_ai import Agent, AgentRunResultEvent, ImageUrl
 from pydantic_ai.capabilities import ProcessHistory
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import (
@@ -20,7 +20,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from tests.pydantic_ai.agents import Recalls, Script, Visitor, as_json, blocks, said, visitor
+from tests.pydantic_ai.agents import Recalls, Script, Visitor, as_json, blocks, said, visitor, with_tool
 
 ADA, BOB = Visitor("ada"), Visitor("bob")
 
@@ -28,14 +28,6 @@ ADA, BOB = Visitor("ada"), Visitor("bob")
 def remembering(memori: Memori, script: Script, **options: object) -> Agent[Visitor, str]:
     capability = MemoriMemory(memori, visitor, **options)  # type: ignore[arg-type]
     return Agent(script.model, deps_type=Visitor, capabilities=[capability])
-
-
-def with_tool(agent: Agent[Visitor, str]) -> Agent[Visitor, str]:
-    @agent.tool_plain
-    def look_up() -> str:
-        return "nothing special"
-
-    return agent
 
 
 async def test_two_users_in_two_sessions_each_are_given_their_own_memories(memori: Memori, script: Script) -> None:
@@ -86,7 +78,14 @@ async def sync_run(agent: Agent[Visitor, str], prompt: str) -> list[ModelMessage
     return await asyncio.to_thread(run)
 
 
-ways = pytest.mark.parametrize("way", [full_run, full_stream, full_iteration, sync_run])
+async def full_events(agent: Agent[Visitor, str], prompt: str) -> list[ModelMessage]:
+    async with agent.run_stream_events(prompt, deps=ADA) as events:
+        (result,) = [event.result async for event in events if isinstance(event, AgentRunResultEvent)]
+    history: list[ModelMessage] = result.all_messages()
+    return history
+
+
+ways = pytest.mark.parametrize("way", [full_run, full_stream, full_events, full_iteration, sync_run])
 Way = Callable[[Agent[Visitor, str], str], Awaitable[list[ModelMessage]]]
 
 
@@ -118,35 +117,6 @@ async def test_each_step_of_a_run_sends_the_same_bytes_for_what_came_before(
 
     first, second = script.sent
     assert as_json(second[: len(first)]) == as_json(first)
-
-
-async def test_twenty_users_at_once_are_given_their_own_memories_only(
-    memori: Memori, script: Script, recalls: Recalls
-) -> None:
-    agent = with_tool(remembering(memori, script))
-    users = [f"user-{number:02}" for number in range(20)]
-    for user in users:
-        memori.remember(f"The secret word is {user}-secret.", attribution=Attribution(user))
-
-    async def twice(user: str) -> list[ModelMessage]:
-        first = await agent.run("What is the secret word?", deps=Visitor(user))
-        return (
-            await agent.run(
-                f"{user} asks for the secret word again", deps=Visitor(user), message_history=first.all_messages()
-            )
-        ).all_messages()
-
-    histories = await asyncio.gather(*map(twice, users))
-
-    assert len(recalls.queries) == 40
-    assert len(script.sent) == 80
-    for sent in script.sent:
-        (block,) = blocks(sent)
-        assert sum(f"{user}-secret" in block for user in users) == 1
-    for user, history in zip(users, histories, strict=True):
-        assert blocks(history) == []
-        assert sum(f"{user}-secret" in str(sent) for sent in script.sent) == 4
-        assert len(said(memori, user)) == 8
 
 
 async def test_a_history_processor_never_sees_the_block(memori: Memori, script: Script) -> None:

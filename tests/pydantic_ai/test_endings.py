@@ -10,7 +10,7 @@ from memori import Attribution, Memori
 from memori_pydantic_ai import MemoriMemory
 from memori_pydantic_ai.capability import Capture
 from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse, PartDeltaEvent
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from tests.pydantic_ai.agents import Script, Visitor, said, visitor
@@ -54,6 +54,31 @@ async def iterate_to_the_end(chat: Chat) -> None:
     async with chat.iter("Is tea ready?", deps=ADA) as steps:
         async for _ in steps:
             pass
+
+
+async def read_all_events(chat: Chat) -> None:
+    async with chat.run_stream_events("Is tea ready?", deps=ADA) as events:
+        async for _ in events:
+            pass
+
+
+async def run_in_a_script(chat: Chat) -> None:
+    def script() -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            chat.run_sync("Is tea ready?", deps=ADA)
+        finally:
+            loop.close()
+
+    await asyncio.to_thread(script)
+
+
+async def leave_the_events(chat: Chat) -> None:
+    async with chat.run_stream_events("Is tea ready?", deps=ADA) as events:
+        async for event in events:
+            if isinstance(event, PartDeltaEvent):
+                break
 
 
 async def leave_the_stream(chat: Chat) -> None:
@@ -105,7 +130,7 @@ QUESTION = ("user", "Is tea ready?")
 Ending = Callable[[Chat], Awaitable[None]]
 
 
-@pytest.mark.parametrize("ending", [run, stream_to_the_end, iterate_to_the_end])
+@pytest.mark.parametrize("ending", [run, run_in_a_script, stream_to_the_end, read_all_events, iterate_to_the_end])
 @pytest.mark.parametrize("capture", ["completed", "all"])
 async def test_a_run_that_ends_with_a_result_is_stored(memori: Memori, ending: Ending, capture: Capture) -> None:
     model = FunctionModel(Script("Tea is ready.").reply, stream_function=words)
@@ -115,7 +140,7 @@ async def test_a_run_that_ends_with_a_result_is_stored(memori: Memori, ending: E
     assert said(memori, "ada") == [QUESTION, ("assistant", "Tea is ready.")]
 
 
-@pytest.mark.parametrize("ending", [leave_the_stream, raise_in_the_stream])
+@pytest.mark.parametrize("ending", [leave_the_stream, leave_the_events, raise_in_the_stream])
 async def test_a_stream_left_early_is_stored_as_far_as_it_came(memori: Memori, ending: Ending) -> None:
     await ending(agent(memori, FunctionModel(stream_function=words), "all"))
 
@@ -157,6 +182,7 @@ async def test_a_run_without_an_answer_leaves_its_question(
     ("ending", "model"),
     [
         (leave_the_stream, FunctionModel(stream_function=words)),
+        (leave_the_events, FunctionModel(stream_function=words)),
         (leave_the_iteration, Script().model),
         (meet_a_model_error, FunctionModel(failing)),
         (run_out_of_time, FunctionModel(endless)),

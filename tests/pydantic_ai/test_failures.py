@@ -4,21 +4,31 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
 import pytest
-from memori import Attribution, Memori, Message, errors, hookimpl
-from memori_pydantic_ai import MemoriMemory, boundary, memori_history_processor
-from pydantic_ai import Agent
+from memori import (
+    Attribution,
+    InvalidAttributionError,
+    Memori,
+    Message,
+    MissingAttributionError,
+    errors,
+    hookimpl,
+)
+from memori_pydantic_ai import MemoriMemory, MemoriToolset, boundary, memori_history_processor
+from pydantic_ai import Agent, RunContext
 from pydantic_ai.capabilities import AbstractCapability, ProcessHistory
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.models.test import TestModel
 
-from tests.pydantic_ai.agents import Script, Visitor, blocks, said, visitor
+from tests.pydantic_ai.agents import Script, Visitor, blocks, said, visitor, with_tool
 
 ADA = Visitor("ada")
+Chat = Agent[Visitor, str]
 Attach = Callable[[Memori], AbstractCapability[Visitor]]
 
 
@@ -30,6 +40,23 @@ def processor(memori: Memori) -> AbstractCapability[Visitor]:
     return ProcessHistory(memori_history_processor(memori, visitor, recall_timeout=0.05))
 
 
+AttachTo = Callable[[Memori, Callable[[RunContext[Visitor]], Attribution], Script], Agent[Visitor, str]]
+
+
+def with_capability(memori: Memori, who: Callable[[RunContext[Visitor]], Attribution], script: Script) -> Chat:
+    return with_tool(Agent(script.model, deps_type=Visitor, capabilities=[MemoriMemory(memori, who)]))
+
+
+def with_processor(memori: Memori, who: Callable[[RunContext[Visitor]], Attribution], script: Script) -> Chat:
+    processor = ProcessHistory(memori_history_processor(memori, who))
+    return with_tool(Agent(script.model, deps_type=Visitor, capabilities=[processor]))
+
+
+def with_toolset(memori: Memori, who: Callable[[RunContext[Visitor]], Attribution], script: Script) -> Chat:
+    return Agent(TestModel(), deps_type=Visitor, toolsets=[MemoriToolset(memori, who)])
+
+
+attached_to_any = pytest.mark.parametrize("attach", [with_capability, with_processor, with_toolset])
 attached = pytest.mark.parametrize("attach", [capability, processor])
 
 
@@ -193,14 +220,58 @@ async def test_a_user_who_cannot_be_named_ends_the_run_before_anything_is_asked_
     assert memori.augmentation.status().pending == 0
 
 
-@pytest.mark.parametrize("given", ["ada", None, ("ada",)])
-async def test_an_attribution_that_is_none_says_what_to_write(memori: Memori, script: Script, given: object) -> None:
-    memory = MemoriMemory(memori, lambda ctx: given)  # type: ignore[arg-type, return-value]
+async def an_async_function(ctx: object) -> Attribution:
+    return Attribution("ada")
 
-    with pytest.raises(TypeError, match=r"Attribution\(ctx\.deps\.user_id\)"):
-        await Agent(script.model, capabilities=[memory]).run("Hello.")
 
-    assert script.sent == []
+@attached_to_any
+@pytest.mark.parametrize(
+    ("give", "raised", "told"),
+    [
+        (lambda ctx: "ada", TypeError, r"got str: attribution=lambda ctx: Attribution\(ctx\.deps\.user_id\)"),
+        (lambda ctx: None, MissingAttributionError, r"returned None"),
+        (an_async_function, TypeError, "is async; it must be a plain one"),
+        (lambda ctx: Attribution(ctx.deps["user"]), TypeError, "not subscriptable"),
+    ],
+)
+async def test_an_attribution_that_is_none_ends_the_run_before_anything_is_asked_or_stored(
+    memori: Memori,
+    attach: AttachTo,
+    give: Callable[[object], Attribution],
+    raised: type[Exception],
+    told: str,
+) -> None:
+    calling = Script()
+
+    with pytest.raises(raised, match=told):
+        await attach(memori, give, calling).run("Hello.", deps=ADA)
+
+    assert memori.augmentation.status().done + memori.augmentation.status().pending == 0
+    assert said(memori, "ada") == []
+
+
+@attached_to_any
+async def test_an_attribution_that_changes_in_the_middle_of_a_run_stores_nothing_as_the_others(
+    memori: Memori, attach: AttachTo
+) -> None:
+    names = iter(["ada", *["bob"] * 20])
+    calling = Script()
+
+    with suppress(InvalidAttributionError):
+        await attach(memori, lambda ctx: Attribution(next(names)), calling).run("Hello.", deps=ADA)
+
+    assert said(memori, "bob") == []
+    assert memori.facts(attribution=Attribution("bob")) == []
+
+
+@pytest.mark.parametrize("make", [MemoriMemory, MemoriToolset, memori_history_processor])
+def test_what_cannot_be_a_memory_or_an_attribution_is_told_where_it_is_given(
+    memori: Memori, make: Callable[[object, object], object]
+) -> None:
+    with pytest.raises(TypeError, match=r"must be a Memori object, got str"):
+        make("sqlite:///memory.db", Attribution("ada"))
+    with pytest.raises(TypeError, match=r"attribution must be a memori\.Attribution or a function .* got str"):
+        make(memori, "ada")
 
 
 async def test_what_the_redactor_takes_out_is_nowhere_in_the_database(tmp_path: Path, script: Script) -> None:

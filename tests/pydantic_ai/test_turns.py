@@ -79,12 +79,21 @@ def test_a_message_keeps_its_id_through_json_and_wherever_it_stands() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_the_same_words_at_another_time_have_another_id() -> None:
-    first, second = to_messages(
-        [request(UserPromptPart("Yes.", timestamp=AT)), request(UserPromptPart("Yes.", timestamp=AT.replace(hour=10)))]
-    )
+def test_the_same_words_said_twice_have_two_ids_in_one_run_and_across_runs_and_times() -> None:
+    yes = request(UserPromptPart("Yes.", timestamp=AT))
+    later = replace(yes, parts=[UserPromptPart("Yes.", timestamp=AT.replace(hour=10))], run_id=None)
+    histories = [[yes, yes], [yes, replace(yes, run_id="run-2")], [replace(yes, run_id=None), later]]
 
-    assert first.id != second.id
+    for history in histories:
+        first, second = to_messages(history)
+        assert first.id != second.id
+
+
+def test_a_run_that_is_run_again_says_the_same_however_late_it_is() -> None:
+    first = request(UserPromptPart("Yes.", timestamp=AT))
+    again = request(UserPromptPart("Yes.", timestamp=AT.replace(hour=10)))
+
+    assert [one.id for one in to_messages([first])] == [one.id for one in to_messages([again])]
 
 
 def test_what_is_no_text_is_named() -> None:

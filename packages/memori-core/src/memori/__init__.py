@@ -15,6 +15,7 @@ from .errors import (
     StorageError,
     UnknownFactError,
     UnknownSourceError,
+    VersionConflictError,
 )
 from .hookspecs import Provider, hookimpl
 from .model import (
@@ -40,7 +41,7 @@ from .model import (
     ToolCall,
     Triple,
 )
-from .storage.base import Condition, FoundItem, ItemWrite
+from .storage.base import Condition, Expectation, FoundItem, ItemWrite
 from .structured import StructuredModel, StructuredReply
 from .suppression import suppress, suppressed
 
@@ -55,6 +56,7 @@ __all__ = [
     "Context",
     "Conversation",
     "Embedder",
+    "Expectation",
     "Extractor",
     "Fact",
     "FoundItem",
@@ -86,6 +88,7 @@ __all__ = [
     "Triple",
     "UnknownFactError",
     "UnknownSourceError",
+    "VersionConflictError",
     "errors",
     "hookimpl",
     "suppress",

@@ -154,4 +154,10 @@ def memori_llm_adapters() -> Iterable[Provider]:
             install="pip install 'memori-core[openai]'",
             matches=("openai.",),
         ),
+        Provider(
+            "pydantic-ai",
+            "memori.llm.adapters.pydantic_ai:PydanticAIAdapter",
+            install="pip install memori-pydantic-ai",
+            matches=("pydantic_ai.",),
+        ),
     ]

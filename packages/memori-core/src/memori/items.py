@@ -12,7 +12,7 @@ from .text import storable
 if TYPE_CHECKING:
     from .embedding.base import Space
     from .model import Attribution, Item
-    from .storage.base import Condition, FoundItem, ItemWrite, Storage
+    from .storage.base import Condition, Expectation, FoundItem, ItemWrite, Storage
 
 Key = tuple[tuple[str, ...], str]
 """A namespace and a key in it."""
@@ -36,16 +36,31 @@ class Items:
         self._who = who
         self._redact = redact
 
-    def write(self, writes: Sequence[ItemWrite], *, attribution: Attribution | None = None) -> None:
-        """Put and delete in one transaction; the last write of a key wins. Replacing keeps `created_at`."""
+    def write(
+        self,
+        writes: Sequence[ItemWrite],
+        *,
+        attribution: Attribution | None = None,
+        expected: Sequence[Expectation] = (),
+        redacted: bool = False,
+    ) -> None:
+        """Put and delete in one transaction; the last write of a key wins. Replacing keeps `created_at`.
+
+        Raises `VersionConflictError`, and writes nothing, when an item is not as `expected`. `redacted`: what of the
+        values a redactor may see has been through `document` already, and the rest, such as ids, must stay as it is.
+        """
         who = self._who(attribution)
         for one in writes:
             _check((one.namespace, one.key))
             if one.ttl is not None and not one.ttl > 0:
                 raise ValueError(f"ttl must be more than 0 seconds, got {one.ttl}; None keeps an item for good.")
-        kept = [replace(one, value=None if one.value is None else self.document(one.value)) for one in writes]
+        for expectation in expected:
+            _check((expectation.namespace, expectation.key))
+        kept = [
+            one if redacted or one.value is None else replace(one, value=self.document(one.value)) for one in writes
+        ]
         if kept:
-            self._ready().write_items(who, kept, now=datetime.now(UTC))
+            self._ready().write_items(who, kept, expected=expected, now=datetime.now(UTC))
 
     def read(self, keys: Sequence[Key], *, attribution: Attribution | None = None) -> list[Item | None]:
         """The items, in order; None where there is none or it has expired."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import anyio
-from memori import Attribution, Memori, suppress, telemetry
+from memori import Attribution, ClosedError, Memori, suppress, telemetry
 from pydantic_ai.messages import ModelMessage
 
 from .blocks import human_turn, question, without_blocks
 from .turns import texts, to_messages
 
+P = ParamSpec("P")
 T = TypeVar("T")
 logger = logging.getLogger("memori.pydantic_ai")
 STORE_LIMIT = 5.0
@@ -42,7 +43,7 @@ async def context_block(
         return (await memori.acontext(query, attribution=attribution, limit=limit, exclude=known)).text
 
     patience = memori.recall_options.timeout if seconds is None else seconds
-    return await _within(patience, "recall for an agent's run", ask, otherwise="")
+    return await within(patience, "recall for an agent's run", ask, otherwise="")
 
 
 async def store(
@@ -59,11 +60,20 @@ async def store(
             telemetry.failure(logger, _STORING, error)
 
     async def tell() -> None:
-        writing = memori.executor.submit(write)
-        await asyncio.wait([asyncio.wrap_future(writing)])
-        writing.result()
+        await in_thread(memori, write)
 
-    await _within(STORE_LIMIT, _STORING, tell, otherwise=None, shield=True)
+    await within(STORE_LIMIT, _STORING, tell, otherwise=None, shield=True)
+
+
+async def in_thread(memori: Memori, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Await a call in one of Memori's own threads. Once begun it is finished, whoever cancels the wait."""
+    with suppress():
+        future = memori.executor.submit(call, *args, **kwargs)
+    # Not the future itself: one that `close()` drops would cancel the host's task with it.
+    await asyncio.wait([asyncio.wrap_future(future)])
+    if future.cancelled():
+        raise ClosedError("This Memori object was closed before the call began.")
+    return future.result()
 
 
 async def stored_ids(memori: Memori, attribution: Attribution) -> set[str | None]:
@@ -72,16 +82,25 @@ async def stored_ids(memori: Memori, attribution: Attribution) -> set[str | None
     async def ask() -> set[str | None]:
         return {stored.message.id for stored in await memori.amessages(attribution=attribution, limit=_NEWEST)}
 
-    return await _within(STORE_LIMIT, "reading an agent's session", ask, otherwise=set())
+    return await within(STORE_LIMIT, "reading an agent's session", ask, otherwise=set())
 
 
-async def _within(
-    seconds: float, what: str, work: Callable[[], Awaitable[T]], *, otherwise: T, shield: bool = False
+async def within(
+    seconds: float,
+    what: str,
+    work: Callable[[], Awaitable[T]],
+    *,
+    otherwise: T,
+    shield: bool = False,
+    told: tuple[type[Exception], ...] = (),
 ) -> T:
+    """Do `work` within a time; a failure is logged and counted, and `otherwise` returned. Errors in `told` pass."""
     try:
         with suppress(), anyio.move_on_after(seconds, shield=shield):
             return await work()
         raise TimeoutError(f"not done within {seconds:g} s; the run goes on without it")
+    except told:
+        raise
     except Exception as error:  # noqa: BLE001 - a failing memory must not fail the run
         telemetry.failure(logger, what, error)
         return otherwise

@@ -20,11 +20,13 @@ from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import Model, ModelRequestContext
 from pydantic_ai.tools import AgentDepsT
+from pydantic_ai.toolsets import AgentToolset
 
 from .blocks import with_block, without_older_blocks
 from .boundary import context_block, store
-from .identity import AttributionSource, attribution_of
+from .identity import AttributionSource, attribution_of, check_parts
 from .silent_model import SilentModel
+from .toolset import MemoriToolset
 
 Inject = Literal["request", "history", "off"]
 Capture = Literal["completed", "all", "off"]
@@ -39,8 +41,9 @@ class MemoriMemory(AbstractCapability[AgentDepsT]):
     `attribution`: who is speaking, as a function of the run context or, where an agent has one user, as a value.
     `inject`: add what is known to each request only ("request"), to the stored history as well ("history"), or not.
     `capture`: store runs that end with a result ("completed"), those that fail or are left early too ("all"), or none.
-    `limit` and `recall_timeout` (seconds) are those of the Memori object unless given. While either is on, a client
-    registered with `memori.llm.register` stays silent for this agent's own requests.
+    `limit` and `recall_timeout` (seconds) are those of the Memori object unless given. `tools`: give the model
+    `memori_recall` and `memori_remember` too. While `inject` or `capture` is on, a client registered with
+    `memori.llm.register` stays silent for this agent's own requests.
     """
 
     memori: Memori
@@ -50,12 +53,14 @@ class MemoriMemory(AbstractCapability[AgentDepsT]):
     capture: Capture = "completed"
     limit: int | None = None
     recall_timeout: float | None = None
+    tools: bool = False
     id: str | None = "memori"
     _who: Attribution | None = field(default=None, init=False, repr=False, compare=False)
     _block: str | None = field(default=None, init=False, repr=False, compare=False)
     _history: Sequence[ModelMessage] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        check_parts(self.memori, self.attribution)
         for name, choices in (("inject", get_args(Inject)), ("capture", get_args(Capture))):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r}; choose one of {', '.join(map(repr, choices))}.")
@@ -84,6 +89,12 @@ class MemoriMemory(AbstractCapability[AgentDepsT]):
         mine = copy(self)
         mine._who, mine._block, mine._history = attribution_of(self.attribution, ctx), None, ()
         return mine
+
+    def get_toolset(self) -> AgentToolset[AgentDepsT] | None:
+        """Return the memory tools, when they are asked for."""
+        if not self.tools:
+            return None
+        return MemoriToolset(self.memori, self.attribution, recall_timeout=self.recall_timeout, id=self.id)
 
     def get_wrapper_model(self, model: Model) -> Model | None:
         """Keep a registered client underneath from capturing and injecting a second time."""

@@ -12,7 +12,7 @@ from pydantic_ai.tools import AgentDepsT
 
 from .blocks import with_block, without_older_blocks
 from .boundary import context_block, store, stored_ids
-from .identity import AttributionSource, attribution_of
+from .identity import AttributionSource, Speakers, check_parts
 from .turns import to_messages
 
 HistoryProcessor: TypeAlias = Callable[[RunContext[AgentDepsT], list[ModelMessage]], Awaitable[list[ModelMessage]]]
@@ -32,9 +32,11 @@ def memori_history_processor(
     earlier runs are taken out. It is called before each request, so the last answer of a run is stored when the
     conversation goes on; `MemoriMemory` stores it at once, and leaves the history as it is.
     """
+    check_parts(memori, attribution)
+    speakers = Speakers(attribution)
 
     async def remember(ctx: RunContext[AgentDepsT], messages: list[ModelMessage]) -> list[ModelMessage]:
-        who = attribution_of(attribution, ctx)
+        who = speakers.of(ctx)
         if ctx.run_step > 1:
             if capture:
                 said = [message for message in messages if message.run_id == ctx.run_id]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
 
 from memori import Message, ToolCall
 from pydantic_ai.messages import (
@@ -29,15 +29,20 @@ from pydantic_ai.messages import (
 
 from .blocks import is_block, without_blocks
 
+RECALL_TOOL = "memori_recall"
+"""What this tool returns is known already: learnt again, it would count twice."""
+
 
 def to_messages(native: Iterable[ModelMessage]) -> list[Message]:
     """Return what was said: by people, by the model and by tools, without instructions and without our own blocks.
 
-    Pydantic AI's messages have no id. The one given here comes from content and time, so a message keeps it wherever
-    its history is saved, trimmed or sent again, and the same words said twice have two. `payload` is the native
+    Pydantic AI's messages have no id. The one given here comes from the content and, of a prompt, its run, of an
+    answer, its time, of a result, its call. So a message keeps it wherever its history is saved, trimmed or sent
+    again, and when a durable engine runs its run again; the same words said twice have two. `payload` is the native
     message with that part alone; `ModelMessagesTypeAdapter` reads it back.
     """
-    return [message for one in without_blocks(native) for message in _read(one)]
+    seen: Counter[str] = Counter()
+    return [message for one in without_blocks(native) for message in _read(one, seen)]
 
 
 def texts(native: Iterable[ModelMessage]) -> list[str]:
@@ -46,15 +51,19 @@ def texts(native: Iterable[ModelMessage]) -> list[str]:
     return [message.content for _, message in said if message.content]
 
 
-def _read(native: ModelMessage) -> Iterator[Message]:
+def _read(native: ModelMessage, seen: Counter[str]) -> Iterator[Message]:
     for number, message in _say(native):
+        if message.role == "tool" and message.name == RECALL_TOOL:
+            continue
         alone: ModelMessage
         if isinstance(native, ModelRequest):
             alone = replace(native, parts=[native.parts[number]], instructions=None)
         else:
             alone = native
         (payload,) = ModelMessagesTypeAdapter.dump_python([alone], mode="json")
-        yield replace(message, id=_id(message, number), payload=payload)
+        said = _spelled(message, native.run_id)
+        yield replace(message, id=_digest(said, seen[said]), payload=payload)
+        seen[said] += 1
 
 
 def _say(native: ModelMessage) -> Iterator[tuple[int, Message]]:
@@ -125,13 +134,13 @@ def _marked(content: str | Sequence[UserContent]) -> Iterator[str]:
             yield f"[{item.kind.removeprefix('uploaded-').removesuffix('-url')}]"
 
 
-def _id(message: Message, number: int) -> str:
-    said: list[Any] = [
-        message.role,
-        message.content,
-        message.created_at.isoformat() if message.created_at else None,
-        message.tool_call_id,
-        [call.id for call in message.tool_calls],
-        number,
-    ]
-    return blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
+def _spelled(message: Message, run_id: str | None) -> str:
+    """What tells a message from others. A run that is run again repeats its answers with their times, and its calls,
+    but says its prompts at another time."""
+    at = message.created_at.isoformat() if message.created_at else None
+    when = message.tool_call_id or (run_id or at if message.role == "user" else at)
+    return json.dumps([when, message.role, message.content, [one.id for one in message.tool_calls]])
+
+
+def _digest(said: str, before: int) -> str:
+    return blake2b(f"{before} {said}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ..embedding.base import Space
-from ..storage.base import Condition, ItemWrite, Operator, Storage
+from ..errors import VersionConflictError
+from ..storage.base import Condition, Expectation, ItemWrite, Operator, Storage
 from .storage import ADA, BOB, NOW, SPACE
 
 
@@ -71,6 +74,52 @@ class ItemConformance:
         storage.write_items(ADA, [put("k", None), put("never", None)], now=NOW)
 
         assert storage.read_items(ADA, [(("notes",), "k")], now=NOW) == [None]
+
+    def test_a_write_takes_place_only_when_all_is_as_expected(self, storage: Storage) -> None:
+        """Check a value, an absence, another tenant's item, an expired one; a conflict must write nothing."""
+        storage.write_items(ADA, [put("k", {"v": 1}), put("brief", {"v": 1}, ttl=60)], now=NOW)
+        later = NOW + timedelta(minutes=5)
+        is_one, absent = Condition(("v",), "eq", 1), None
+        unmet = [("k", Condition(("v",), "eq", 2)), ("k", absent), ("missing", is_one), ("brief", is_one)]
+
+        for key, condition in unmet:
+            with pytest.raises(VersionConflictError):
+                storage.write_items(
+                    ADA,
+                    [put("new", {}), put("k", {"v": 9})],
+                    expected=[Expectation(("notes",), "k", is_one), Expectation(("notes",), key, condition)],
+                    now=later,
+                )
+        with pytest.raises(VersionConflictError):
+            storage.write_items(BOB, [put("k", {})], expected=[Expectation(("notes",), "k", is_one)], now=NOW)
+        assert keys(storage, "notes") == ["brief", "k"]
+        met = [Expectation(("notes",), "k", is_one), Expectation(("notes",), "missing", absent)]
+        storage.write_items(ADA, [put("k", {"v": 2}), put("new", {})], expected=met, now=later)
+
+        (item,) = storage.read_items(ADA, [(("notes",), "k")], now=later)
+        assert item is not None
+        assert item.value == {"v": 2}
+
+    def test_of_writers_that_expect_the_same_one_succeeds(self, storage: Storage) -> None:
+        """Check that reading and writing are one step: expecting must lock what is expected, there or not."""
+        together = Barrier(4)
+
+        def win(writer: int) -> bool:
+            together.wait(30)
+            expected = [Expectation(("notes",), "k", None)]
+            try:
+                storage.write_items(ADA, [put("k", {"by": writer})], expected=expected, now=NOW)
+            except VersionConflictError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(4) as threads:
+            won = list(threads.map(win, range(4)))
+
+        (item,) = storage.read_items(ADA, [(("notes",), "k")], now=NOW)
+        assert won.count(True) == 1
+        assert item is not None
+        assert item.value == {"by": won.index(True)}
 
     def test_a_prefix_matches_whole_segments(self, storage: Storage) -> None:
         """Check that ("a",) does not find ("ab",), that "%" and "_" are plain, and that case counts."""

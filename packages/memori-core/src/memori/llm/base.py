@@ -133,16 +133,17 @@ class Method:
     """A method of a client: its dotted path ("chat.completions.create"), how it speaks, and whether it is awaited.
 
     `helper`: what it returns at once is a context manager whose `__enter__` makes the request and returns an object
-    that reads the stream from its attribute `_raw_stream`. `generator`: it is an asynchronous generator, which makes
-    the request when it is first read. `positional`: the names of the arguments that callers give by position; without
-    them such a call goes through untouched. `outermost`: while it runs, registered clients underneath it, and the
-    other methods of its own, stay silent.
+    that reads the stream from its attribute `reads`, or (None) is the stream. `generator`: it is an asynchronous
+    generator, which makes the request when it is first read. `positional`: the names of the arguments that callers
+    give by position; without them such a call goes through untouched. `outermost`: while it runs, registered clients
+    underneath it, and the other methods of its own, stay silent.
     """
 
     path: str
     dialect: Dialect
     asynchronous: bool = False
     helper: bool = False
+    reads: str | None = "_raw_stream"
     generator: bool = False
     positional: tuple[str, ...] = ()
     outermost: bool = False

@@ -121,7 +121,7 @@ class Layer:
     def _help(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
         turn = replace(turn, block=self.capture.recaller.block(turn.request, turn.attribution))
         manager = function(**self._with_context(method, arguments, turn.block))
-        return CapturedManager(manager, lambda stream: self._heard(method, stream, turn))
+        return CapturedManager(manager, lambda stream: self._heard(method, stream, turn), reads=method.reads)
 
     def _help_async(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
         async def answer() -> tuple[Any | None, Callable[[Any], Any]]:
@@ -132,7 +132,7 @@ class Layer:
             return manager, lambda stream: self._heard(method, stream, answered)
 
         # Made at once, so that wrong arguments are told where they are passed.
-        return AsyncCapturedManager(function(**arguments), answer)
+        return AsyncCapturedManager(function(**arguments), answer, reads=method.reads, silent=method.outermost)
 
     def _turn(self, method: Method, arguments: Mapping[str, Any]) -> Turn | None:
         """What is asked and by whom; None when that cannot be told and the call is to go through untouched."""

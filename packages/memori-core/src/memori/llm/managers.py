@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,9 @@ from typing import Any
 
 import wrapt
 
+from ..suppression import suppress
 from ..telemetry import failure
+from .streams import AsyncCapturedStream
 
 log = logging.getLogger("memori.llm")
 
@@ -21,12 +24,13 @@ Hear = Callable[[Any], Any]
 class CapturedManager(wrapt.ObjectProxy):  # type: ignore[type-arg]
     """A helper whose stream is listened to."""
 
-    def __init__(self, manager: Any, hear: Hear) -> None:
+    def __init__(self, manager: Any, hear: Hear, *, reads: str | None = "_raw_stream") -> None:
         super().__init__(manager)
         self._self_hear = hear
+        self._self_reads = reads
 
     def __enter__(self) -> Any:
-        return _listened(self.__wrapped__.__enter__(), self._self_hear)
+        return _listened(self.__wrapped__.__enter__(), self._self_hear, self._self_reads)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -35,28 +39,69 @@ class CapturedManager(wrapt.ObjectProxy):  # type: ignore[type-arg]
 
 
 class AsyncCapturedManager(wrapt.ObjectProxy):  # type: ignore[type-arg]
-    """The same, awaited. `answer` gives a manager to use instead, or None, and what listens to its stream."""
+    """The same, awaited. `answer` gives a manager to use instead, or None, and what listens to its stream. `silent`:
+    registered clients underneath keep silent while it makes its request."""
 
-    def __init__(self, manager: Any, answer: Callable[[], Awaitable[tuple[Any | None, Hear]]]) -> None:
+    def __init__(
+        self,
+        manager: Any,
+        answer: Callable[[], Awaitable[tuple[Any | None, Hear]]],
+        *,
+        reads: str | None = "_raw_stream",
+        silent: bool = False,
+    ) -> None:
         super().__init__(manager)
         self._self_answer = answer
+        self._self_reads = reads
+        self._self_silent = silent
+        self._self_stream: _Heard | None = None
 
     async def __aenter__(self) -> Any:
         manager, hear = await self._self_answer()
         if manager is not None:
             _discard(self.__wrapped__)
             self.__wrapped__ = manager
-        return _listened(await self.__wrapped__.__aenter__(), hear)
+        with suppress() if self._self_silent else contextlib.nullcontext():
+            stream = await self.__wrapped__.__aenter__()
+        if self._self_reads is None:
+            self._self_stream = _Heard(stream, hear)
+            return self._self_stream
+        return _listened(stream, hear, self._self_reads)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Any:
-        return await self.__wrapped__.__aexit__(kind, error, trace)
+        try:
+            return await self.__wrapped__.__aexit__(kind, error, trace)
+        finally:
+            if self._self_stream is not None:
+                await self._self_stream._self_end()
 
 
-def _listened(stream: Any, hear: Hear) -> Any:
+class _Heard(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """A stream whose iterator is listened to. Everything else is its own."""
+
+    def __init__(self, stream: Any, hear: Hear) -> None:
+        super().__init__(stream)
+        self._self_hear = hear
+        self._self_iterator: Any = None
+
+    def __aiter__(self) -> Any:
+        if self._self_iterator is None:
+            self._self_iterator = self._self_hear(aiter(self.__wrapped__))
+        return self._self_iterator
+
+    async def _self_end(self) -> None:
+        """Record what was received: nothing more will be read."""
+        if isinstance(self._self_iterator, AsyncCapturedStream):
+            await self._self_iterator.ended()
+
+
+def _listened(stream: Any, hear: Hear, reads: str | None) -> Any:
+    if reads is None:
+        return stream
     try:
-        stream._raw_stream = hear(stream._raw_stream)
+        setattr(stream, reads, hear(getattr(stream, reads)))
     except Exception as error:  # noqa: BLE001 - the application must get its stream
         failure(log, "listening to a helper's stream", error)
     return stream

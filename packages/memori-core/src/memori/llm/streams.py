@@ -239,5 +239,9 @@ class AsyncCapturedStream(_CapturedStream):
         finally:
             await self._self_finish()
 
+    async def ended(self) -> None:
+        """Record what was received: nothing more will be read."""
+        await self._self_finish()
+
     async def _self_finish(self, *, whole: bool = False) -> None:
         await self._self_listener.recorder.await_(self._self_listener.end(whole=whole))

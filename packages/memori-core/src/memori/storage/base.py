@@ -309,6 +309,15 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """What an item must be for a write to take place: there and meeting `condition`, or (None) not there."""
+
+    namespace: tuple[str, ...]
+    key: str
+    condition: Condition | None
+
+
+@dataclass(frozen=True, slots=True)
 class FoundItem:
     """An item with its vectors in the space that was asked for."""
 
@@ -619,8 +628,19 @@ class Storage(ABC):
 
     # items: optional; documents of an application, by namespace and key, within one entity
 
-    def write_items(self, attribution: Attribution, writes: Sequence[ItemWrite], *, now: datetime) -> None:
-        """Put and delete in one transaction; the last write of a key wins. Replacing keeps `created_at`."""
+    def write_items(
+        self,
+        attribution: Attribution,
+        writes: Sequence[ItemWrite],
+        *,
+        expected: Sequence[Expectation] = (),
+        now: datetime,
+    ) -> None:
+        """Put and delete in one transaction; the last write of a key wins. Replacing keeps `created_at`.
+
+        Raises `VersionConflictError`, and writes nothing, when an item is not as expected. Of writers that expect the
+        same and change it, one succeeds.
+        """
         raise _unsupported(self, "keep items")
 
     def read_items(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from .base import Condition, Operator
+from ..errors import VersionConflictError
+from ..model import Item
+from .base import Condition, Expectation, Operator
 
 _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
@@ -29,6 +31,16 @@ def meets(value: Any, condition: Condition) -> bool:
     if condition.operator != "eq" and not _comparable(value, condition.operand):
         return False
     return _COMPARE[condition.operator](value, condition.operand)
+
+
+def check_expected(pairs: Iterable[tuple[Expectation, Item | None]]) -> None:
+    """Raise `VersionConflictError` unless each item is as expected."""
+    for one, found in pairs:
+        met = found is None if one.condition is None else found is not None and meets(found.value, one.condition)
+        if not met:
+            raise VersionConflictError(
+                f"The item {one.key!r} is not as expected: somebody else wrote it. Read it again, and retry."
+            )
 
 
 def _comparable(a: Any, b: Any) -> bool:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ...embedding.base import Space
 from ...keys import derived_key
 from ...model import Attribution, Item
-from ..base import Codec, Condition, FoundItem, ItemWrite
-from ..conditions import meets
+from ..base import Codec, Condition, Expectation, FoundItem, ItemWrite
+from ..conditions import check_expected, meets
 from ..values import entity_key, from_micros, optional_time, to_micros
 from .conversations import ensure_entity
 from .layout import ITEM, Document
@@ -22,9 +22,20 @@ from .rows import Rows, Unit
 Place = tuple[tuple[str, ...], str]
 
 
-def write(unit: Unit, attribution: Attribution, writes: Sequence[ItemWrite], codec: Codec, *, now: datetime) -> None:
-    """Put and remove; the last write of a key wins."""
+def write(
+    unit: Unit,
+    attribution: Attribution,
+    writes: Sequence[ItemWrite],
+    codec: Codec,
+    *,
+    expected: Sequence[Expectation],
+    now: datetime,
+) -> None:
+    """Put and remove, unless an item is not as expected; the last write of a key wins."""
     moment = to_micros(now)
+    if expected:
+        places = [(one.namespace, one.key) for one in expected]
+        check_expected(zip(expected, read(unit, attribution, places, codec, now=now), strict=True))
     ensure_entity(unit, attribution, now=moment)
     last = {_key(attribution, (one.namespace, one.key)): one for one in writes}
     where = {"entity_id": entity_key(attribution), "_id": {"$in": list(last)}}

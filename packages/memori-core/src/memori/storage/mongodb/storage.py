@@ -34,6 +34,7 @@ from ..base import (
     Condition,
     Delta,
     EntityState,
+    Expectation,
     FactChanges,
     FactVectors,
     FoundItem,
@@ -338,9 +339,19 @@ class MongoStorage(Storage):
         transcripts.check(attribution)
         return self._write(attribution, lambda unit: transcripts.archive(unit, attribution, keys, archived=archived))
 
-    def write_items(self, attribution: Attribution, writes: Sequence[ItemWrite], *, now: datetime) -> None:
+    def write_items(
+        self,
+        attribution: Attribution,
+        writes: Sequence[ItemWrite],
+        *,
+        expected: Sequence[Expectation] = (),
+        now: datetime,
+    ) -> None:
         """Put and delete items."""
-        self._write(attribution, lambda unit: items.write(unit, attribution, writes, self._codec, now=now))
+        self._write(
+            attribution,
+            lambda unit: items.write(unit, attribution, writes, self._codec, expected=expected, now=now),
+        )
 
     def read_items(
         self, attribution: Attribution, keys: Sequence[tuple[tuple[str, ...], str]], *, now: datetime

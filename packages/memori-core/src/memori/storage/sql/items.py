@@ -15,8 +15,8 @@ from sqlalchemy.engine import RowMapping
 from ...embedding.base import Space
 from ...keys import derived_key
 from ...model import Attribution, Item
-from ..base import Codec, Condition, FoundItem, ItemWrite
-from ..conditions import meets
+from ..base import Codec, Condition, Expectation, FoundItem, ItemWrite
+from ..conditions import check_expected, meets
 from ..values import entity_key, from_micros, optional_time, to_micros
 from . import schema as t
 
@@ -58,6 +58,17 @@ def write(
     ]
     if rows:
         connection.execute(i.insert(), rows)
+
+
+def check(
+    connection: Connection, attribution: Attribution, expected: Sequence[Expectation], codec: Codec, *, now: datetime
+) -> None:
+    """Raise unless the items are as expected, and let nobody else change them before this transaction ends."""
+    connection.execute(
+        select(t.entity.c.id).where(t.entity.c.id == entity_key(attribution)).with_for_update(key_share=True)
+    )
+    found = read(connection, attribution, [(one.namespace, one.key) for one in expected], codec, now=now)
+    check_expected(zip(expected, found, strict=True))
 
 
 def read(

@@ -37,6 +37,7 @@ from ..base import (
     Condition,
     Delta,
     EntityState,
+    Expectation,
     FactChanges,
     FactVectors,
     FoundItem,
@@ -377,11 +378,20 @@ class SQLStorage(Storage):
             )
         )
 
-    def write_items(self, attribution: Attribution, writes: Sequence[ItemWrite], *, now: datetime) -> None:
+    def write_items(
+        self,
+        attribution: Attribution,
+        writes: Sequence[ItemWrite],
+        *,
+        expected: Sequence[Expectation] = (),
+        now: datetime,
+    ) -> None:
         """Put and delete items."""
 
         def write(connection: Connection) -> None:
             ensure_entity(connection, attribution, now=to_micros(now))
+            if expected:
+                items.check(connection, attribution, expected, self._codec, now=now)
             items.write(connection, attribution, writes, self._codec, now=now)
 
         self._write(write)
