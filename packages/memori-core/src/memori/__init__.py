@@ -28,6 +28,7 @@ from .model import (
     Role,
     StoredMessage,
     ToolCall,
+    Transcript,
     Triple,
 )
 from .suppression import suppress, suppressed
@@ -56,6 +57,7 @@ __all__ = [
     "StorageError",
     "StoredMessage",
     "ToolCall",
+    "Transcript",
     "Triple",
     "UnknownFactError",
     "errors",
