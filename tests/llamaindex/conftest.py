@@ -20,6 +20,14 @@ def _what_llama_index_warns_itself_of() -> None:
     warnings.filterwarnings("ignore", "is_running called from within a step", DeprecationWarning)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Libraries are loaded by the first recall, which a test's own budget of time is not for."""
+    with Memori(f"sqlite:///{tmp_path_factory.mktemp('loaded') / 'm.db'}", extractor="none", embedder="hashing") as one:
+        one.remember("Ada sails.", attribution=Attribution("ada"))
+        one.recall("Does Ada sail?", attribution=Attribution("ada"))
+
+
 class Recalls:
     """Memori's own observer hook: the queries that were answered, and for whom."""
 
