@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -66,24 +65,10 @@ R = TypeVar("R")
 
 
 def _twin(method: Callable[Concatenate[Memori, P], R]) -> Callable[Concatenate[Memori, P], Coroutine[Any, Any, R]]:
-    """The awaitable twin of a method: the same call in one of Memori's own threads, with the caller's context.
-
-    A storage that shares its host's connection says in which thread instead.
-    """
+    """The awaitable twin of a method: the same call in one of Memori's own threads, with the caller's context."""
 
     async def run(self: Memori, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        hosted = self._ready().awaitable(method)
-        if hosted is not None:
-            return await hosted(self, *args, **kwargs)
-        future = self.executor.submit(method, self, *args, **kwargs)
-        try:
-            return await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if future.cancelled() and task is not None and not task.cancelling():
-                # Nobody cancelled the caller: close() dropped a call that was still waiting for a thread.
-                raise ClosedError("This Memori object was closed before the call began.") from None
-            raise
+        return await self.executor.run(method, self, *args, **kwargs)
 
     update_wrapper(run, method)
     run.__name__ = f"a{method.__name__}"

@@ -1,8 +1,9 @@
-"""Memori inside LlamaIndex: a BaseMemory for agents and chat engines."""
+"""Memori inside LlamaIndex: memory for agents and chat engines, and stores, tools and a retriever."""
 
 from __future__ import annotations
 
+from .chat_store import MemoriAsyncChatStore, MemoriChatStore
 from .connections import register
 from .memory import MemoriMemory
 
-__all__ = ["MemoriMemory", "register"]
+__all__ = ["MemoriAsyncChatStore", "MemoriChatStore", "MemoriMemory", "register"]
