@@ -6,5 +6,16 @@ from .chat_store import MemoriAsyncChatStore, MemoriChatStore
 from .connections import register
 from .memory import MemoriMemory
 from .memory_block import MemoriMemoryBlock
+from .retriever import MemoriRetriever
+from .tools import MemoriToolSpec, memory_tools_from_context
 
-__all__ = ["MemoriAsyncChatStore", "MemoriChatStore", "MemoriMemory", "MemoriMemoryBlock", "register"]
+__all__ = [
+    "MemoriAsyncChatStore",
+    "MemoriChatStore",
+    "MemoriMemory",
+    "MemoriMemoryBlock",
+    "MemoriRetriever",
+    "MemoriToolSpec",
+    "memory_tools_from_context",
+    "register",
+]
