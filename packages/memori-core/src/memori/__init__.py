@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from . import errors, telemetry
+from .augmentation.extraction.base import Extractor
 from .client import Memori
+from .embedding.base import Embedder, Space
 from .errors import (
     ClosedError,
     InvalidAttributionError,
@@ -18,8 +20,10 @@ from .model import (
     Context,
     Conversation,
     Fact,
+    Item,
     Kind,
     Message,
+    Proposal,
     Recalled,
     RecallOptions,
     RecallWeights,
@@ -31,6 +35,7 @@ from .model import (
     Transcript,
     Triple,
 )
+from .storage.base import Condition, FoundItem, ItemWrite
 from .suppression import suppress, suppressed
 
 __version__ = "0.1.0"
@@ -38,15 +43,22 @@ __version__ = "0.1.0"
 __all__ = [
     "Attribution",
     "ClosedError",
+    "Condition",
     "Context",
     "Conversation",
+    "Embedder",
+    "Extractor",
     "Fact",
+    "FoundItem",
     "InvalidAttributionError",
+    "Item",
+    "ItemWrite",
     "Kind",
     "Memori",
     "MemoriError",
     "Message",
     "MissingAttributionError",
+    "Proposal",
     "Provider",
     "RecallOptions",
     "RecallWeights",
@@ -54,6 +66,7 @@ __all__ = [
     "Receipt",
     "Reindexed",
     "Role",
+    "Space",
     "StorageError",
     "StoredMessage",
     "ToolCall",

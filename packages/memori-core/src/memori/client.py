@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .augmentation.pipeline import Pipeline
     from .augmentation.queue import Augmentation
     from .embedding.base import Embedder
+    from .items import Items
     from .llm.register import LLMRegistry
     from .plugins import Plugins
     from .recall.base import Reranker
@@ -474,6 +475,13 @@ class Memori:
         return LLMRegistry(
             self, adapters, self.plugins.load, self, inject=options.inject, recall_budget=options.timeout
         )
+
+    @lazy
+    def items(self) -> Items:
+        """An application's own documents, by namespace and key, within one entity."""
+        from .items import Items
+
+        return Items(self._ready, self._who, self._redact)
 
     @lazy
     def config(self) -> Config:
