@@ -126,13 +126,17 @@ class Method:
     """A method of a client: its dotted path ("chat.completions.create"), how it speaks, and whether it is awaited.
 
     `helper`: what it returns at once is a context manager whose `__enter__` makes the request and returns an object
-    that reads the stream from its attribute `_raw_stream`.
+    that reads the stream from its attribute `_raw_stream`. `positional`: names of the arguments that may be passed by
+    position; with others a call goes through untouched. `alone`: what the method calls in turn, other methods or a
+    client underneath, is part of it and not captured again.
     """
 
     path: str
     dialect: Dialect
     asynchronous: bool = False
     helper: bool = False
+    positional: tuple[str, ...] = ()
+    alone: bool = False
 
 
 class Adapter(ABC):
@@ -165,6 +169,11 @@ def provenance(*, id: str | None, model: str | None, usage: Any) -> dict[str, An
 def joined(block: str, content: str) -> str:
     """Return the text of a message with the block before it; `spoken` undoes it exactly."""
     return f"{block}\n\n{content}"
+
+
+def is_context(text: str) -> bool:
+    """Whether a context block is in the text already."""
+    return _BLOCK.search(text) is not None
 
 
 def spoken(parts: Iterable[str]) -> str:

@@ -68,9 +68,10 @@ class Layer:
 
         Who is speaking is settled here and now: the coroutine or stream it returns may be consumed anywhere.
         """
-        if args or suppressed():
+        named = dict(zip(method.positional, args, strict=False))
+        if len(args) > len(named) or named.keys() & kwargs.keys() or suppressed():
             return function(*args, **kwargs)
-        arguments = method.dialect.materialise(kwargs)
+        arguments = method.dialect.materialise({**named, **kwargs})
         turn = self._turn(method, arguments)
         if turn is None:
             return function(**arguments)
