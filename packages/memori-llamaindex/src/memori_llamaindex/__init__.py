@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from .chat_store import MemoriAsyncChatStore, MemoriChatStore
 from .connections import register
+from .embedder import LlamaIndexEmbedder
 from .memory import MemoriMemory
 from .memory_block import MemoriMemoryBlock
 from .retriever import MemoriRetriever
 from .tools import MemoriToolSpec, memory_tools_from_context
 
 __all__ = [
+    "LlamaIndexEmbedder",
     "MemoriAsyncChatStore",
     "MemoriChatStore",
     "MemoriMemory",
