@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from memori.conformance import ItemConformance, StorageConformance, TranscriptConformance
+from memori.conformance import ItemConformance, ProvenanceConformance, StorageConformance, TranscriptConformance
 from memori.conformance.items import put
 from memori.conformance.storage import ADA, NOW, SPACE, new_fact, said, turn
 from memori.embedding.base import Space
 from memori.model import Triple
-from memori.storage.base import FactChanges, FactVectors, Retirement, StorageOptions
+from memori.storage.base import FactChanges, FactVectors, NewAttribute, Restoration, Retirement, StorageOptions
 from memori.storage.sql import locks, migrations
 from memori.storage.sql.dialects import PRODUCTS, recognise
 from memori.storage.sql.engine import Database
@@ -63,7 +63,7 @@ class _AsIf(SQLStorage):
 
 
 @pytest.mark.parametrize("product", ["cockroachdb", "oracle", "oceanbase"])
-class TestStrategies(StorageConformance, TranscriptConformance, ItemConformance):
+class TestStrategies(StorageConformance, ProvenanceConformance, TranscriptConformance, ItemConformance):
     """TiDB's are OceanBase's, but for the lock that MariaDB's migrations use too."""
 
     @pytest.fixture
@@ -114,6 +114,17 @@ def workload(storage):
     storage.apply(ADA, FactChanges((first, second, third), space=SPACE), expected=None, now=later)
     storage.apply(ADA, FactChanges(retire=(Retirement(first.fact.id, "forgotten"),)), expected=None, now=later)
     storage.entities(ADA.namespace, after="somebody", limit=5)
+    for source in ("nothing", first.fact.id):
+        storage.sources(ADA, source)
+    storage.mentions(ADA, facts=[tea.fact.id])
+    storage.mentions(ADA, messages=["message"])
+    storage.superseded_by(ADA, [tea.fact.id])
+    learnt = NewAttribute("helps", "f", "message", "assistant", "test")
+    for _ in range(2):
+        storage.apply(ADA, FactChanges(attributes=(learnt,), summary=("message", "tea")), expected=None, now=later)
+    storage.process_attributes(ADA)
+    back = FactChanges(restore=(Restoration(third.fact.id),), unsaid=((tea.fact.id, "message"),), unlearnt=("message",))
+    storage.apply(ADA, back, expected=None, now=later)
     wider = Space("test", "wider", 8)
     missing = storage.unembedded(ADA, wider, window=2, limit=5)
     vectors = [FactVectors(one, np.ones((1, 8), dtype=np.float32)) for one in missing]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from django.core.management import call_command
 from django.db import connections
-from memori.conformance import ItemConformance, StorageConformance, TranscriptConformance
+from memori.conformance import ItemConformance, ProvenanceConformance, StorageConformance, TranscriptConformance
 from memori.storage.base import StorageOptions
 from memori.storage.django.storage import DjangoStorage
 
@@ -57,7 +57,7 @@ def postgres():
         yield alias
 
 
-class TestSQLite(StorageConformance, TranscriptConformance, ItemConformance):
+class TestSQLite(StorageConformance, ProvenanceConformance, TranscriptConformance, ItemConformance):
     @pytest.fixture
     def connect(self, sqlite):
         return migrated(sqlite)
@@ -75,7 +75,7 @@ class TestMariaDB(StorageConformance):
         return migrated(maria)
 
 
-class TestPostgreSQL(StorageConformance, TranscriptConformance, ItemConformance):
+class TestPostgreSQL(StorageConformance, ProvenanceConformance, TranscriptConformance, ItemConformance):
     @pytest.fixture
     def connect(self, postgres):
         return migrated(postgres)

@@ -1,7 +1,7 @@
 """MariaDB keeps every promise of a storage."""
 
 import pytest
-from memori.conformance import ItemConformance, StorageConformance, TranscriptConformance
+from memori.conformance import ItemConformance, ProvenanceConformance, StorageConformance, TranscriptConformance
 from memori.storage.base import StorageOptions
 from memori.storage.sql.storage import SQLStorage
 from sqlalchemy import create_engine
@@ -15,7 +15,7 @@ def url():
         yield made
 
 
-class TestMariaDB(StorageConformance, TranscriptConformance, ItemConformance):
+class TestMariaDB(StorageConformance, ProvenanceConformance, TranscriptConformance, ItemConformance):
     @pytest.fixture
     def connect(self, url):
         return lambda: SQLStorage(url, StorageOptions(pool_size=8))

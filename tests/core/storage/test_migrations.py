@@ -254,6 +254,36 @@ def test_the_command_line_shows_the_plan_and_carries_it_out(url, monkeypatch, tm
     opened_again.close()
 
 
+def test_tables_of_version_2_learn_where_facts_come_from(url):
+    storage = opened(url)
+    tea = new_fact("likes tea", message_key="m-1")
+    storage.apply(ADA, FactChanges((tea,)), expected=None, now=NOW)
+    storage.close()
+    fresh = schema(url)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        mysql = engine.dialect.name in ("mysql", "mariadb")
+        connection.exec_driver_sql("CREATE INDEX ix_memori_mention_entity ON memori_entity_fact_mention (entity_id)")
+        for table, name in (
+            ("memori_entity_fact", "ix_memori_fact_successor"),
+            ("memori_entity_fact_mention", "ix_memori_mention_message"),
+        ):
+            connection.exec_driver_sql(f"DROP INDEX {name}" + (f" ON {table}" if mysql else ""))
+        for column in ("message_id", "source", "extractor"):
+            connection.exec_driver_sql(f"ALTER TABLE memori_process_attribute DROP COLUMN {column}")
+        connection.exec_driver_sql("DELETE FROM memori_schema_version WHERE version = 3")
+    engine.dispose()
+
+    storage = opened(url)
+    plan = storage.plan()
+    storage.build()
+
+    assert "ALTER TABLE memori_process_attribute ADD message_id" in plan
+    assert schema(url) == fresh
+    assert [one.fact_id for one in storage.mentions(ADA, messages=["m-1"])] == [tea.fact.id]
+    storage.close()
+
+
 def test_tables_of_version_1_get_the_index_of_version_2(url):
     storage = opened(url)
     storage.apply(ADA, FactChanges((new_fact("likes tea"),)), expected=None, now=NOW)
@@ -264,7 +294,7 @@ def test_tables_of_version_1_get_the_index_of_version_2(url):
         on = " ON memori_entity_fact" if engine.dialect.name in ("mysql", "mariadb") else ""
         connection.exec_driver_sql("CREATE INDEX ix_memori_fact_status ON memori_entity_fact (entity_id, status, kind)")
         connection.exec_driver_sql(f"DROP INDEX ix_memori_fact_newest{on}")
-        connection.exec_driver_sql("DELETE FROM memori_schema_version WHERE version = 2")
+        connection.exec_driver_sql("DELETE FROM memori_schema_version WHERE version >= 2")
     engine.dispose()
 
     storage = opened(url)

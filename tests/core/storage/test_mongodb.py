@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from memori import Attribution, Memori, Message
-from memori.conformance import ItemConformance, StorageConformance, TranscriptConformance
+from memori.conformance import ItemConformance, ProvenanceConformance, StorageConformance, TranscriptConformance
 from memori.conformance.storage import ADA, BOB, NOW, SPACE, contents, new_fact, said, texts, turn
 from memori.errors import (
     SchemaError,
@@ -61,13 +61,13 @@ def opened() -> Iterator[Any]:
         one.close()
 
 
-class TestWithTransactions(StorageConformance, TranscriptConformance, ItemConformance):
+class TestWithTransactions(StorageConformance, ProvenanceConformance, TranscriptConformance, ItemConformance):
     @pytest.fixture
     def connect(self, url):
         return lambda: MongoStorage(url, StorageOptions())
 
 
-class TestWithoutTransactions(StorageConformance, TranscriptConformance, ItemConformance):
+class TestWithoutTransactions(StorageConformance, ProvenanceConformance, TranscriptConformance, ItemConformance):
     @pytest.fixture
     def connect(self, url):
         return lambda: MongoStorage(url, StorageOptions(extra={"transactions": False}))

@@ -1,7 +1,7 @@
 """PostgreSQL keeps every promise of a storage."""
 
 import pytest
-from memori.conformance import ItemConformance, StorageConformance, TranscriptConformance
+from memori.conformance import ItemConformance, ProvenanceConformance, StorageConformance, TranscriptConformance
 from memori.storage.base import StorageOptions
 from memori.storage.sql.storage import SQLStorage
 
@@ -14,7 +14,7 @@ def url():
         yield made
 
 
-class TestPostgreSQL(StorageConformance, TranscriptConformance, ItemConformance):
+class TestPostgreSQL(StorageConformance, ProvenanceConformance, TranscriptConformance, ItemConformance):
     @pytest.fixture
     def connect(self, url):
         return lambda: SQLStorage(url, StorageOptions(pool_size=8))

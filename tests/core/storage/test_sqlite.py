@@ -1,12 +1,12 @@
 """SQLite keeps every promise of a storage, on a file and in memory."""
 
 import pytest
-from memori.conformance import ItemConformance, StorageConformance, TranscriptConformance
+from memori.conformance import ItemConformance, ProvenanceConformance, StorageConformance, TranscriptConformance
 from memori.storage.base import StorageOptions
 from memori.storage.sql.storage import SQLStorage
 
 
-class TestSQLiteFile(StorageConformance, TranscriptConformance, ItemConformance):
+class TestSQLiteFile(StorageConformance, ProvenanceConformance, TranscriptConformance, ItemConformance):
     @pytest.fixture
     def connect(self, tmp_path):
         return lambda: SQLStorage(f"sqlite:///{tmp_path / 'memory.db'}", StorageOptions())

@@ -191,13 +191,15 @@ class OneFileStorage(Storage):
         """Prolong a lease."""
         return self._update(job, lambda held: setattr(held, "until", now + timedelta(seconds=seconds)))
 
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and end the job."""
         with self._file.write() as state:
             held = _held(state, job)
             if held is None:
                 return ()
-            held.state, held.token, held.until = "done", None, None
+            held.state, held.error, held.token, held.until = "done", problem, None, None
             return _apply(state, job.attribution, changes, expected, now)
 
     def fail(self, job: Job, error: str, *, retry_at: datetime | None, now: datetime) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import errors, telemetry
 from .augmentation.extraction.base import Extractor
+from .augmentation.extraction.llm import LLMExtractor
 from .client import Memori
 from .embedding.base import Embedder, Space
 from .errors import (
@@ -13,22 +14,26 @@ from .errors import (
     MissingAttributionError,
     StorageError,
     UnknownFactError,
+    UnknownSourceError,
 )
 from .hookspecs import Provider, hookimpl
 from .model import (
     Attribution,
+    Change,
     Context,
     Conversation,
     Fact,
     Item,
     Kind,
     Message,
+    ProcessAttribute,
     Proposal,
     Recalled,
     RecallOptions,
     RecallWeights,
     Receipt,
     Reindexed,
+    Reverted,
     Role,
     StoredMessage,
     ToolCall,
@@ -36,12 +41,14 @@ from .model import (
     Triple,
 )
 from .storage.base import Condition, FoundItem, ItemWrite
+from .structured import StructuredModel, StructuredReply
 from .suppression import suppress, suppressed
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Attribution",
+    "Change",
     "ClosedError",
     "Condition",
     "Context",
@@ -54,10 +61,12 @@ __all__ = [
     "Item",
     "ItemWrite",
     "Kind",
+    "LLMExtractor",
     "Memori",
     "MemoriError",
     "Message",
     "MissingAttributionError",
+    "ProcessAttribute",
     "Proposal",
     "Provider",
     "RecallOptions",
@@ -65,14 +74,18 @@ __all__ = [
     "Recalled",
     "Receipt",
     "Reindexed",
+    "Reverted",
     "Role",
     "Space",
     "StorageError",
     "StoredMessage",
+    "StructuredModel",
+    "StructuredReply",
     "ToolCall",
     "Transcript",
     "Triple",
     "UnknownFactError",
+    "UnknownSourceError",
     "errors",
     "hookimpl",
     "suppress",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .augmentation.extraction.base import Extractor
+from .augmentation.extraction.base import Extractor, Host
 from .embedding.base import Embedder
 from .errors import UnknownConnectionError
 from .hookspecs import CALLABLE, Provider
@@ -16,6 +16,10 @@ from .recall.base import Reranker
 from .recall.index.base import SharedIndex, VectorIndex
 from .storage.base import Storage, StorageOptions
 from .storage.deferred import deferred
+
+if TYPE_CHECKING:
+    from .settings import Settings
+    from .structured import StructuredModel
 
 T = TypeVar("T")
 
@@ -97,6 +101,22 @@ def embedder(named: str | Embedder, plugins: Plugins) -> Embedder:
 def extractor(named: str | Extractor, plugins: Plugins) -> Extractor:
     """The extractor of that name ("local", "local:zh_core_web_sm"), one for the whole process; or the one given."""
     return _part(named, "extractors", ":", plugins)
+
+
+def host(settings: Settings, plugins: Plugins, registered: Callable[[str], StructuredModel]) -> Host:
+    """What an extractor may borrow: a chat model, from an address or a client that was registered, and the default."""
+
+    def model(named: str | None) -> StructuredModel:
+        name = named or settings.llm_model
+        if not settings.llm_base_url:
+            return registered(name)
+        from .augmentation.extraction.llm.endpoint import Endpoint
+
+        key = settings.llm_api_key.get_secret_value() or None
+        return Endpoint(settings.llm_base_url, name, api_key=key, timeout=settings.llm_timeout)
+
+    prices = (settings.llm_input_price, settings.llm_output_price)
+    return Host(model, lambda: extractor("local", plugins), prices)
 
 
 def reranker(named: str | Reranker | None, plugins: Plugins) -> Reranker | None:

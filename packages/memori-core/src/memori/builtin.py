@@ -98,8 +98,9 @@ def memori_embedders() -> Iterable[Provider]:
 
 @hookimpl
 def memori_extractors() -> Iterable[Provider]:
-    """Local extraction, and none at all."""
+    """Local extraction, that of a chat model, and none at all."""
     return [
+        Provider("llm", "memori.augmentation.extraction.llm:LLMExtractor"),
         Provider("local", "memori.augmentation.extraction.local:LocalExtractor", install="pip install memori-core"),
         Provider("none", "memori.augmentation.extraction.none:NoExtractor"),
     ]

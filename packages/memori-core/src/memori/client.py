@@ -29,17 +29,21 @@ from .messages import MessageLike, to_messages
 from .model import (
     ACTIVE,
     KINDS,
+    QUARANTINED,
     Attribution,
+    Change,
     Context,
     Conversation,
     Fact,
     FactStatus,
     Kind,
     Message,
+    ProcessAttribute,
     Recalled,
     RecallOptions,
     Receipt,
     Reindexed,
+    Reverted,
     StoredMessage,
     Transcript,
     Triple,
@@ -96,9 +100,10 @@ class Memori:
     `conn`: a database URL, an SQLAlchemy Engine or sessionmaker, whatever an installed storage plugin takes, or None
     for MEMORI_DATABASE_URL, else sqlite:///memori.db. Options left out come from memori.json, then from MEMORI_* in
     the environment. `embedder`, `extractor`, `vector_index` and `reranker` (none by default) are names of installed
-    providers, or instances. `pool_size`: connections kept to a database with a server, 20 by default.
-    `auto_ingest`: whether registered clients are given what is known. `redact` and `codec` see every text before it
-    is stored. Nothing is opened or loaded until it is needed.
+    providers, or instances. `model`: the chat model that `extractor="llm"` asks.
+    `pool_size`: connections kept to a database with a server, 20 by default. `auto_ingest`: whether registered clients
+    are given what is known. `redact` and `codec` see every text before it is stored. Nothing is opened or loaded until
+    it is needed.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Memori:
         namespace: str | None = None,
         embedder: str | Embedder | None = None,
         extractor: str | Extractor | None = None,
+        model: str | None = None,
         vector_index: str | type[VectorIndex] | type[SharedIndex] | None = None,
         reranker: str | Reranker | None = None,
         auto_ingest: bool | None = None,
@@ -128,6 +134,7 @@ class Memori:
             "namespace": namespace,
             "auto_ingest": auto_ingest,
             "migrate": migrate,
+            "llm_model": model,
             "pool_size": check_pool_size(pool_size),
         }
         chosen = {name: value for name, value in named.items() if value is not None}
@@ -396,6 +403,49 @@ class Memori:
             offset=offset,
         )
 
+    def diff(
+        self, since: datetime, until: datetime | None = None, *, attribution: Attribution | None = None
+    ) -> list[Change]:
+        """What began or ceased to be so in the world after `since` and until `until` (now), oldest first."""
+        from .augmentation.trust import changes_between
+
+        begin, end = aware(since), aware(until) or datetime.now(UTC)
+        if begin is None or begin > end:
+            raise ValueError("diff goes from an earlier time to a later one: diff(since, until).")
+        return changes_between(self._ready(), self._who(attribution), begin, end)
+
+    # trust
+
+    def review(self, *, attribution: Attribution | None = None, limit: int = 100, offset: int = 0) -> list[Fact]:
+        """Facts in quarantine, newest first: claimed by an assistant, a tool or a page, or held back by a plugin."""
+        return self.facts(attribution=attribution, statuses=QUARANTINED, limit=limit, offset=offset)
+
+    def approve(self, fact_id: str, *, attribution: Attribution | None = None) -> Fact:
+        """Take a fact out of quarantine as if the user had said it; return what it became.
+
+        What is known already becomes a mention, and a newer value of a slot takes the old one's place. Raises
+        `UnknownFactError` for a fact that does not wait for review.
+        """
+        who = self._who(attribution)
+        return self._pipeline.approve(who, self._fact(fact_id, who))
+
+    def reject(self, fact_id: str, *, attribution: Attribution | None = None) -> None:
+        """Never look at a quarantined fact again; it stays as history. Raises `UnknownFactError`."""
+        self._pipeline.reject(self._who(attribution), fact_id)
+
+    def revert(self, source: str, *, attribution: Attribution | None = None) -> Reverted:
+        """Take back all that a message, conversation (a document) or session brought in.
+
+        `source` is a message's key or native id, or a conversation's or session's id; the first of these that there is.
+        Facts said elsewhere too lose a mention and stay; what the others had replaced is active again, unless something
+        else has replaced it since. The messages stay. Raises `UnknownSourceError`.
+        """
+        return self._pipeline.revert(self._who(attribution), source)
+
+    def process_attributes(self, *, attribution: Attribution | None = None, limit: int = 100) -> list[ProcessAttribute]:
+        """What is known of the attribution's process, an agent, from conversations with this entity; newest first."""
+        return self._ready().process_attributes(self._who(attribution), limit=check_limit(limit))
+
     def graph(self, *, attribution: Attribution | None = None, limit: int = 1000) -> list[Triple]:
         """The entity's knowledge as triples of its active facts."""
         return [triple for _, triple in self._ready().triples(self._who(attribution), limit=limit)]
@@ -446,6 +496,12 @@ class Memori:
     arevise = _twin(revise)
     aforget = _twin(forget)
     afacts = _twin(facts)
+    adiff = _twin(diff)
+    areview = _twin(review)
+    aapprove = _twin(approve)
+    areject = _twin(reject)
+    arevert = _twin(revert)
+    aprocess_attributes = _twin(process_attributes)
     agraph = _twin(graph)
     aerase = _twin(erase)
     areindex = _twin(reindex)
@@ -538,7 +594,9 @@ class Memori:
         return Pipeline(
             self._storage,
             self.embedder,
-            assembly.extractor(self._extractor, self.plugins),
+            assembly.extractor(self._extractor, self.plugins).lent(
+                assembly.host(self.settings, self.plugins, lambda model: self.llm.structured(model))
+            ),
             self.plugins,
             self._codec or PlainCodec(),
             max_attempts=self.settings.max_attempts,

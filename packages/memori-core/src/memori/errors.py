@@ -26,6 +26,7 @@ MemoriError
 ├── ExtractionError
 ├── TranscriptError                a transcript cannot be read; carries path, line and reason
 ├── UnknownFactError               (also LookupError)
+├── UnknownSourceError             (also LookupError)
 ├── OverloadedError                too much of our own work is waiting; this piece was refused
 └── ClosedError                    the Memori object was closed
 
@@ -146,6 +147,10 @@ class TranscriptError(MemoriError):
 
 class UnknownFactError(MemoriError, LookupError):
     """The entity has no fact of that id."""
+
+
+class UnknownSourceError(MemoriError, LookupError):
+    """The entity has no message, conversation or session of that id."""
 
 
 class OverloadedError(MemoriError):

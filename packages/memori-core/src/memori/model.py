@@ -19,6 +19,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STATUSES: tuple[FactStatus, ...] = get_args(FactStatus)
 ACTIVE: tuple[FactStatus, ...] = ("active",)
+QUARANTINED: tuple[FactStatus, ...] = ("quarantined",)
 MAX_ID_LENGTH = 255
 """Longest entity, process, session, namespace or native message id, in characters."""
 
@@ -208,6 +209,7 @@ class Proposal:
     `valid_from`: when it became true in the world, where the text says so.
     `slot`: what a single-valued fact is about ("ada|lives in"): a new value supersedes the old one.
     `speaker`: who said it or whom it is about, as a name; None means the message's own speaker.
+    `replaces`: ids of facts of the entity, as the turn showed them, in whose place it comes; `reason` says why.
     """
 
     text: str
@@ -220,6 +222,8 @@ class Proposal:
     speaker: str | None = None
     importance: float = 0.5
     quarantine: bool = False
+    replaces: tuple[str, ...] = ()
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +256,39 @@ class Fact:
     position: int | None = None
     extractor: str = ""
     revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessAttribute:
+    """Something known about an agent from conversations with one entity: its task, its manners, what it was told."""
+
+    id: str
+    text: str
+    mentions: int = 1
+    created_at: datetime | None = None
+    source: SourceClass | None = None
+    message_key: str | None = None
+    extractor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A fact that began or ceased to hold in the world between two times. `by` is what took its place."""
+
+    what: Literal["began", "ended"]
+    at: datetime
+    fact: Fact
+    by: Fact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """What `revert` did: to how many messages, which facts it retired and brought back, how many lost a mention."""
+
+    messages: int
+    retired: tuple[Fact, ...] = ()
+    restored: tuple[Fact, ...] = ()
+    mentions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

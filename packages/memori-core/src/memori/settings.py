@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     JsonConfigSettingsSource,
@@ -52,6 +52,14 @@ class Settings(BaseSettings):
     index_memory: int = Field(
         default=2048, ge=1, description="Megabytes that the indexes in memory may take; the longest unused goes first."
     )
+    llm_base_url: str = Field(
+        default="", description="An OpenAI-compatible address that extractor='llm' asks; empty: a registered client."
+    )
+    llm_model: str = Field(default="", description="The chat model that extractor='llm' asks.")
+    llm_api_key: SecretStr = Field(default=SecretStr(""), description="The key for llm_base_url, where it wants one.")
+    llm_timeout: float = Field(default=60.0, gt=0, description="One question to the chat model may take so long.")
+    llm_input_price: float = Field(default=0.0, ge=0, description="What a million tokens in cost, for telemetry.")
+    llm_output_price: float = Field(default=0.0, ge=0, description="What a million tokens out cost, for telemetry.")
     disabled_plugins: str = Field(default="", description="Comma-separated names of plugins not to load.")
 
     @classmethod

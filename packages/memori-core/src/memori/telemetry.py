@@ -34,7 +34,7 @@ def _counter(name: str) -> Any:
         return metrics.get_meter("memori").create_counter(f"memori.{name}")
 
 
-def count(name: str, amount: int = 1, **attributes: str | int | float | bool) -> None:
+def count(name: str, amount: float = 1, **attributes: str | int | float | bool) -> None:
     """Add to the counter `memori.<name>`. Attributes hold no text of a user and no secret."""
     _counter(name).add(amount, attributes)
 

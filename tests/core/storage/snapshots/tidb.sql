@@ -75,6 +75,8 @@ CREATE INDEX ix_memori_fact_revision ON memori_entity_fact (entity_id, revision)
 
 CREATE INDEX ix_memori_fact_slot ON memori_entity_fact (entity_id, slot);
 
+CREATE INDEX ix_memori_fact_successor ON memori_entity_fact (entity_id, superseded_by);
+
 CREATE TABLE memori_item (
     id VARCHAR(32) NOT NULL,
     entity_id VARCHAR(32) NOT NULL,
@@ -123,10 +125,15 @@ CREATE TABLE memori_process_attribute (
     fingerprint VARCHAR(64) NOT NULL,
     mentions INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
+    message_id VARCHAR(32),
+    source VARCHAR(16),
+    extractor VARCHAR(64),
     PRIMARY KEY (id),
     FOREIGN KEY(process_id) REFERENCES memori_process (id) ON DELETE CASCADE,
     FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE
 )ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE INDEX ix_memori_attribute_entity ON memori_process_attribute (entity_id, process_id);
 
 CREATE INDEX ix_memori_process_attribute ON memori_process_attribute (process_id, fingerprint);
 
@@ -199,7 +206,7 @@ CREATE TABLE memori_entity_fact_mention (
     FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE
 )ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE INDEX ix_memori_mention_entity ON memori_entity_fact_mention (entity_id);
+CREATE INDEX ix_memori_mention_message ON memori_entity_fact_mention (entity_id, message_id);
 
 CREATE TABLE memori_fact_embedding (
     fact_id VARCHAR(32) NOT NULL,
@@ -566,7 +573,7 @@ WHERE memori_knowledge_graph.entity_id = %(entity_id_1)s AND memori_entity_fact.
 
 UPDATE memori_entity SET revision=%(revision)s WHERE memori_entity.id = %(id_1)s;
 
-UPDATE memori_entity_fact SET status=%(new_status)s, valid_to=coalesce(%(until)s, memori_entity_fact.valid_to), retired_at=%(retired_at)s, superseded_by=%(successor)s, revision=%(revision)s WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.id = %(retired_id)s;
+UPDATE memori_entity_fact SET status=%(new_status)s, valid_to=coalesce(%(until)s, memori_entity_fact.valid_to), retired_at=coalesce(memori_entity_fact.retired_at, %(coalesce_1)s), superseded_by=%(successor)s, revision=%(revision)s WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.id = %(retired_id)s;
 
 DELETE FROM memori_fact_search WHERE memori_fact_search.entity_id = %(entity_id_1)s AND memori_fact_search.fact_id IN (__[POSTCOMPILE_fact_id_1]);
 
@@ -586,6 +593,69 @@ SELECT memori_entity.id, memori_entity.namespace, memori_entity.external_id
 FROM memori_entity
 WHERE memori_entity.namespace = %(namespace_1)s AND memori_entity.id > %(id_1)s ORDER BY memori_entity.id
  LIMIT %(param_1)s;
+
+SELECT memori_session.id, memori_session.external_id
+FROM memori_session
+WHERE memori_session.entity_id = %(entity_id_1)s AND memori_session.external_id = %(external_id_1)s;
+
+SELECT memori_conversation_message.id, memori_conversation_message.native_id
+FROM memori_conversation_message
+WHERE memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.id = %(id_1)s ORDER BY memori_conversation_message.session_id, memori_conversation_message.position;
+
+SELECT memori_conversation_message.id, memori_conversation_message.native_id
+FROM memori_conversation_message
+WHERE memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.session_id IN (SELECT memori_session.id
+FROM memori_session
+WHERE memori_session.entity_id = %(entity_id_2)s) AND memori_conversation_message.native_id = %(native_id_1)s ORDER BY memori_conversation_message.session_id, memori_conversation_message.position;
+
+SELECT memori_conversation_message.id, memori_conversation_message.native_id
+FROM memori_conversation_message
+WHERE memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.conversation_id IN (__[POSTCOMPILE_conversation_id_1]) ORDER BY memori_conversation_message.session_id, memori_conversation_message.position;
+
+SELECT memori_conversation_message.id, memori_conversation_message.native_id
+FROM memori_conversation_message
+WHERE memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.session_id IN (__[POSTCOMPILE_session_id_1]) ORDER BY memori_conversation_message.session_id, memori_conversation_message.position;
+
+SELECT memori_entity_fact_mention.fact_id, memori_entity_fact_mention.message_id, memori_conversation_message.said_at
+FROM memori_entity_fact_mention LEFT OUTER JOIN memori_conversation_message ON memori_conversation_message.id = memori_entity_fact_mention.message_id
+WHERE memori_entity_fact_mention.entity_id = %(entity_id_1)s AND memori_entity_fact_mention.fact_id IN (__[POSTCOMPILE_fact_id_1]) ORDER BY memori_entity_fact_mention.fact_id, memori_entity_fact_mention.message_id;
+
+SELECT memori_entity_fact_mention.fact_id, memori_entity_fact_mention.message_id, memori_conversation_message.said_at
+FROM memori_entity_fact_mention LEFT OUTER JOIN memori_conversation_message ON memori_conversation_message.id = memori_entity_fact_mention.message_id
+WHERE memori_entity_fact_mention.entity_id = %(entity_id_1)s AND memori_entity_fact_mention.message_id IN (__[POSTCOMPILE_message_id_1]) ORDER BY memori_entity_fact_mention.fact_id, memori_entity_fact_mention.message_id;
+
+SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
+FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
+WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_1]) AND memori_entity_fact.superseded_by IN (__[POSTCOMPILE_superseded_by_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
+
+UPDATE memori_conversation SET summary=%(summary)s WHERE memori_conversation.id = (SELECT memori_conversation_message.conversation_id
+FROM memori_conversation_message
+WHERE memori_conversation_message.id = %(id_1)s AND memori_conversation_message.entity_id = %(entity_id_1)s) AND memori_conversation.entity_id = %(entity_id_2)s;
+
+SELECT memori_process_attribute.id
+FROM memori_process_attribute
+WHERE memori_process_attribute.id IN (__[POSTCOMPILE_id_1]);
+
+INSERT INTO memori_process_attribute (id, process_id, entity_id, content, fingerprint, mentions, created_at, message_id, source, extractor) VALUES (%(id)s, %(process_id)s, %(entity_id)s, %(content)s, %(fingerprint)s, %(mentions)s, %(created_at)s, %(message_id)s, %(source)s, %(extractor)s) ON DUPLICATE KEY UPDATE id = memori_process_attribute.id;
+
+UPDATE memori_process_attribute SET mentions=(memori_process_attribute.mentions + %(mentions_1)s) WHERE memori_process_attribute.id IN (__[POSTCOMPILE_id_1]) AND memori_process_attribute.entity_id = %(entity_id_1)s;
+
+SELECT memori_process_attribute.id, memori_process_attribute.process_id, memori_process_attribute.entity_id, memori_process_attribute.content, memori_process_attribute.fingerprint, memori_process_attribute.mentions, memori_process_attribute.created_at, memori_process_attribute.message_id, memori_process_attribute.source, memori_process_attribute.extractor
+FROM memori_process_attribute
+WHERE memori_process_attribute.entity_id = %(entity_id_1)s AND memori_process_attribute.process_id = %(process_id_1)s ORDER BY memori_process_attribute.created_at DESC, memori_process_attribute.id
+ LIMIT %(param_1)s;
+
+UPDATE memori_entity_fact SET status=%(status)s, valid_to=%(until)s, retired_at=%(retired_at)s, superseded_by=%(superseded_by)s, revision=%(revision)s WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.id = %(restored_id)s;
+
+SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision
+FROM memori_entity_fact
+WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]);
+
+DELETE FROM memori_entity_fact_mention WHERE memori_entity_fact_mention.fact_id = %(fact_id_1)s AND memori_entity_fact_mention.message_id = %(message_id_1)s AND memori_entity_fact_mention.entity_id = %(entity_id_1)s;
+
+UPDATE memori_entity_fact SET mentions=(memori_entity_fact.mentions - %(mentions_1)s), revision=%(revision)s WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND memori_entity_fact.id = %(id_1)s;
+
+DELETE FROM memori_process_attribute WHERE memori_process_attribute.entity_id = %(entity_id_1)s AND memori_process_attribute.message_id IN (__[POSTCOMPILE_message_id_1]);
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,20 +18,25 @@ from ..embedding.base import Embedder
 from ..embedding.vectors import known_space
 from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, RevisionConflictError
 from ..keys import derived_key
-from ..model import KINDS, Attribution, Fact, Proposal, StoredMessage
+from ..model import KINDS, Attribution, Fact, Proposal, Reverted, StoredMessage
 from ..plugins import Plugins
-from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage, Unembedded
+from ..storage.base import Codec, FactChanges, Job, NewAttribute, NewFact, Retirement, Storage, Unembedded
 from ..text import asks, fold, terms
 from .embedding import WINDOW, embed, embed_missing, voiced
-from .extraction.base import Extractor, Turn
-from .resolve import Known, resolve
+from .extraction.base import Extraction, Extractor
+from .known import look_up
+from .resolve import resolve
 from .retry import give_back
+from .trust import approval, messages_of, rejection, reversal
+from .turns import turns, without_context
+from .withdrawal import Withdrawn, withdrawn
 
 if TYPE_CHECKING:
     from ..storage.base import EntityState
 
 logger = logging.getLogger("memori.augmentation")
 _LONGEST_FACT = 2000
+_LONGEST_SUMMARY = 2000
 _MOST_FACTS = 200
 _QUESTION = 0.25
 """The importance of a turn that asks: it seldom answers another question."""
@@ -44,6 +50,7 @@ class _Draft:
     lexical: str
     before: tuple[Fact, ...] = ()
     triples: tuple[Any, ...] = ()
+    replaces: tuple[str, ...] = ()
 
 
 class Pipeline:
@@ -71,12 +78,12 @@ class Pipeline:
 
     def process(self, jobs: Sequence[Job]) -> None:
         """Bring each job to its end, or give it back. A job that fails costs the others nothing."""
-        alive = [job for job in jobs if not self._buried(job)]
-        for job, proposals in zip(alive, self._extract(alive), strict=True):
+        alive = [without_context(job) for job in jobs if not self._buried(job)]
+        for job, found in zip(alive, self._extract(alive), strict=True):
             try:
-                error = proposals if isinstance(proposals, Exception) else None
-                drafts = self._drafts(job, [] if isinstance(proposals, Exception) else proposals)
-                self._finish(job, drafts, error)
+                error = found if isinstance(found, Exception) else None
+                extraction = Extraction() if isinstance(found, Exception) else Extraction.of(found)
+                self._finish(job, self._drafts(job, extraction), error, extraction)
             except Exception as failure:  # noqa: BLE001 - the worker's one boundary: the job is retried, or says why not
                 give_back(self._storage, job, failure, max_attempts=self._max_attempts)
 
@@ -112,40 +119,87 @@ class Pipeline:
         """
         changes = FactChanges(retire=(Retirement(fact.id, "forgotten"),))
         self._storage.apply(attribution, changes, expected=None, now=datetime.now(UTC))
-        self._embed_again(attribution, fact)
+        if fact.kind == "episode":
+            self._embed_around(attribution)
         self._written(attribution)
 
-    def _embed_again(self, attribution: Attribution, fact: Fact) -> None:
-        if fact.kind != "episode":
-            return
+    def approve(self, attribution: Attribution, fact: Fact) -> Fact:
+        """Make a quarantined fact active, or what it then comes to; return it, or the fact that says the same."""
+        draft = _Draft(fact, fact.text)
+        try:
+            new = self._new_fact(draft, self._embed([draft])[0])
+        except EmbeddingError as error:
+            telemetry.failure(logger, "embedding a fact to compare it (approved as it is)", error)
+            new = self._new_fact(draft, None)
+        stated = replace(new, fact=replace(fact, status="active"))
+
+        def decide() -> FactChanges:
+            known = look_up(self._storage, self._embedder, attribution, [stated], {})
+            return approval(self._storage, attribution, new, known)
+
+        changes = self._change(attribution, decide)
+        # Only what recall may find is embedded when the embedder changes.
+        self._embed_around(attribution)
+        said_by = changes.mentions[0][0] if changes.mentions else fact.id
+        return self._storage.facts(attribution, ids=[said_by], statuses=())[0]
+
+    def reject(self, attribution: Attribution, fact_id: str) -> None:
+        """Forget a quarantined fact."""
+        self._change(attribution, lambda: rejection(self._storage, attribution, fact_id))
+
+    def revert(self, attribution: Attribution, source: str) -> Reverted:
+        """Take back what a source brought in."""
+        keys = messages_of(self._storage, attribution, source)
+        done = Reverted(len(keys))
+
+        def decide() -> FactChanges:
+            nonlocal done
+            changes, done = reversal(self._storage, attribution, keys, lambda text: self._codec.fingerprint(fold(text)))
+            return changes
+
+        self._change(attribution, decide)
+        self._embed_around(attribution)
+        return done
+
+    def _change(self, attribution: Attribution, decide: Callable[[], FactChanges]) -> FactChanges:
+        """Decide on the facts as they are and apply; when they moved meanwhile, decide again."""
+        for attempt in _unless_moved():
+            with attempt:
+                state = self._storage.state(attribution)
+                changes = decide()
+                self._apply(attribution, changes, state)
+                return changes
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _embed_around(self, attribution: Attribution) -> None:
         try:
             # Those that lost their vectors have just changed, so they come first.
             embed_missing(self._storage, self._embedder, attribution, limit=WINDOW)
         except Exception as error:  # noqa: BLE001 - an embedder of anybody's may raise anything; the fact is forgotten
             telemetry.failure(logger, "embedding what was said around a forgotten message (found by words)", error)
 
-    def _extract(self, jobs: Sequence[Job]) -> list[list[Proposal] | Exception]:
-        turns = [Turn(job.attribution, job.messages, job.context) for job in jobs]
+    def _extract(self, jobs: Sequence[Job]) -> list[Sequence[Proposal] | Exception]:
         try:
-            found = self._extractor.extract(turns)
-            if len(found) != len(turns):
-                raise ExtractionError(f"the extractor answered {len(found)} of {len(turns)} turns")
+            found = self._extractor.extract(turns(self._extractor, self._storage, jobs))
+            if len(found) != len(jobs):
+                raise ExtractionError(f"the extractor answered {len(found)} of {len(jobs)} turns")
         except Exception as error:  # noqa: BLE001 - foreign code; find out which turn it fails on
-            if len(turns) > 1:
+            if len(jobs) > 1:
                 return [one for job in jobs for one in self._extract([job])]
-            return [error] if turns else []
+            return [error] if jobs else []
         return list(found)
 
-    def _drafts(self, job: Job, proposals: Sequence[Proposal]) -> list[_Draft]:
+    def _drafts(self, job: Job, extraction: Extraction) -> list[_Draft]:
         drafts = _episodes(job)
-        for number, proposal in enumerate(proposals[:_MOST_FACTS]):
+        version = extraction.version or self._extractor.version
+        for number, proposal in enumerate(extraction[:_MOST_FACTS]):
             problem = _problem(proposal, job)
             if problem:
                 telemetry.failure(logger, "proposal", ExtractionError(problem))
                 continue
             verdict = self._verdict(proposal, job.attribution)
             if verdict != "veto":
-                drafts.append(_statement(job, number, proposal, self._extractor.version, verdict == "quarantine"))
+                drafts.append(_statement(job, number, proposal, version, verdict == "quarantine"))
         return drafts
 
     def _verdict(self, proposal: Proposal, attribution: Attribution) -> str | None:
@@ -155,8 +209,9 @@ class Pipeline:
         )
         return next((verdict for verdict in ("veto", "quarantine") if verdict in answers), None)
 
-    def _finish(self, job: Job, drafts: list[_Draft], error: Exception | None) -> None:
-        drafts = self._not_yet_stored(job, drafts)
+    def _finish(self, job: Job, drafts: list[_Draft], error: Exception | None, extraction: Extraction) -> None:
+        gone = withdrawn(self._storage, job)
+        drafts = self._not_yet_stored(job, _without(drafts, gone))
         try:
             vectors = self._embed(drafts)
         except EmbeddingError as failure:
@@ -169,7 +224,15 @@ class Pipeline:
             # What was said verbatim is worth keeping now, whatever becomes of the extraction.
             self._settle(job.attribution, facts, lambda changes, state: self._apply(job.attribution, changes, state))
             raise error
-        added = self._settle(job.attribution, facts, lambda changes, state: self._complete(job, changes, state))
+        replaces = {draft.fact.id: draft.replaces for draft in drafts if draft.replaces}
+        learnt = self._learnt(job, extraction, gone)
+
+        def complete(changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
+            return self._complete(job, joined(changes, learnt), state, extraction.problem)
+
+        added = self._settle(job.attribution, facts, complete, replaces=replaces)
+        if learnt.retire:
+            self._embed_around(job.attribution)
         telemetry.count("augmented", len(added))
         self._plugins.tell("memori_augmented", facts=added, attribution=job.attribution)
 
@@ -178,32 +241,47 @@ class Pipeline:
         attribution: Attribution,
         facts: list[NewFact],
         store: Callable[[FactChanges, EntityState], tuple[Fact, ...]],
+        *,
+        replaces: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> tuple[Fact, ...]:
         """Resolve against the facts as they are now and store; when they moved meanwhile, resolve again."""
-        for attempt in Retrying(
-            retry=retry_if_exception_type(RevisionConflictError),
-            stop=stop_after_attempt(20),
-            wait=wait_random(0, 0.05),
-            reraise=True,
-        ):
+        for attempt in _unless_moved():
             with attempt:
                 state = self._storage.state(attribution)
                 # Nothing is forgotten between this look and the commit, which expects the state.
                 unsaid = self._unsaid(attribution, {one for new in facts for one in new.window})
                 facts = [replace(new, vectors=None) if unsaid & set(new.window) else new for new in facts]
-                changes = replace(resolve(facts, self._known(attribution, facts)), space=known_space(self._embedder))
-                return store(changes, state)
+                known = look_up(self._storage, self._embedder, attribution, facts, replaces)
+                return store(replace(resolve(facts, known), space=known_space(self._embedder)), state)
         raise AssertionError("unreachable: the last attempt raises")
 
-    def _known(self, attribution: Attribution, facts: list[NewFact]) -> Known:
-        fingerprints = {new.fingerprint for new in facts if new.fact.kind != "episode"}
-        slots = {new.fact.slot for new in facts if new.fact.slot}
-        found = self._storage.facts_by_fingerprint(attribution, fingerprints) if fingerprints else {}
-        current = self._storage.facts(attribution, slots=slots) if slots else []
-        return Known(found, {fact.slot: fact for fact in current if fact.slot})
+    def _learnt(self, job: Job, extraction: Extraction, gone: Withdrawn) -> FactChanges:
+        """What the extraction holds beside proposals, and what is to be forgotten. What names nothing is refused."""
+        named = {fact_id for fact_id, _ in extraction.mentions}
+        mine = {fact.id for fact in self._storage.facts(job.attribution, ids=named)} if named else set()
+        here = range(len(job.messages))
+        mentions = [(one, job.messages[at].key) for one, at in extraction.mentions if one in mine and at in here]
+        said = [(text.strip(), at) for text, at in extraction.attributes if at in here and 0 < len(text.strip()) <= 500]
+        refused = len(extraction.mentions) - len(mentions) + len(extraction.attributes) - len(said)
+        if refused:
+            telemetry.failure(
+                logger, "proposal", ExtractionError(f"{refused} mentions or attributes name nothing here")
+            )
+        version = extraction.version or self._extractor.version
+        attributes = [
+            NewAttribute(text, self._codec.fingerprint(fold(text)), spoken.key, spoken.message.source_class, version)
+            for text, spoken in ((text, job.messages[at]) for text, at in said)
+        ]
+        summary = (extraction.summary or "").strip()[:_LONGEST_SUMMARY]
+        return FactChanges(
+            retire=tuple(Retirement(one, "forgotten") for one in gone.facts),
+            mentions=tuple(dict.fromkeys(mentions)),
+            attributes=tuple(attributes),
+            summary=(job.messages[-1].key, summary) if summary and job.messages else None,
+        )
 
-    def _complete(self, job: Job, changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
-        added = self._storage.complete(job, changes, expected=state, now=datetime.now(UTC))
+    def _complete(self, job: Job, changes: FactChanges, state: EntityState, problem: str | None) -> tuple[Fact, ...]:
+        added = self._storage.complete(job, changes, expected=state, now=datetime.now(UTC), problem=problem)
         self._written(job.attribution)
         return added
 
@@ -250,6 +328,15 @@ class Pipeline:
         error = f"given up after {self._max_attempts} attempts; the last worker never reported back"
         self._storage.fail(job, error, retry_at=None, now=datetime.now(UTC))
         return True
+
+
+def _unless_moved() -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type(RevisionConflictError),
+        stop=stop_after_attempt(20),
+        wait=wait_random(0, 0.05),
+        reraise=True,
+    )
 
 
 def _episodes(job: Job) -> list[_Draft]:
@@ -303,7 +390,7 @@ def _statement(job: Job, number: int, proposal: Proposal, version: str, quaranti
         id=f"{derived_key('fact', job.id)[:28]}{number:04x}",
         text=proposal.text.strip(),
         kind=proposal.kind,
-        status="quarantined" if quarantine or proposal.quarantine else "active",
+        status="quarantined" if quarantine or proposal.quarantine or _untrusted(proposal, stored) else "active",
         speaker=proposal.speaker or stored.message.name,
         source=stored.message.source_class,
         said_at=stored.message.created_at,
@@ -317,4 +404,35 @@ def _statement(job: Job, number: int, proposal: Proposal, version: str, quaranti
         extractor=version,
     )
     when = f"{stored.message.created_at:%d %B %Y} " if stored.message.created_at else ""
-    return _Draft(fact, when + fact.text, triples=proposal.triples)
+    # What waits for review takes nobody's place, and neither does what the user has not said.
+    replaces = proposal.replaces if fact.status == "active" and fact.source == "user_input" else ()
+    return _Draft(fact, when + fact.text, triples=proposal.triples, replaces=replaces)
+
+
+def _untrusted(proposal: Proposal, stored: StoredMessage) -> bool:
+    """What only the user may say: rules and preferences; what tools, pages and prompts say is reviewed in any case."""
+    source = stored.message.source_class
+    return source in ("tool", "web", "system") or (source != "user_input" and proposal.kind in ("rule", "preference"))
+
+
+def _without(drafts: Sequence[_Draft], gone: Withdrawn) -> list[_Draft]:
+    """The drafts but those that the user has just taken back."""
+    if not gone.messages and not gone.unlearnt:
+        return list(drafts)
+    return [
+        replace(draft, before=tuple(one for one in draft.before if not gone.covers(one)))
+        for draft in drafts
+        if not gone.covers(draft.fact)
+    ]
+
+
+def joined(changes: FactChanges, more: FactChanges) -> FactChanges:
+    """Both changes as one. What is to be forgotten is neither superseded nor mentioned."""
+    forgotten = {one.fact_id for one in more.retire}
+    return replace(
+        changes,
+        retire=(*(one for one in changes.retire if one.fact_id not in forgotten), *more.retire),
+        mentions=tuple(one for one in dict.fromkeys((*changes.mentions, *more.mentions)) if one[0] not in forgotten),
+        attributes=more.attributes,
+        summary=more.summary,
+    )

@@ -2,62 +2,155 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from ..agreement import contradicts, same_statement
 from ..model import Fact
 from ..storage.base import FactChanges, NewFact, Retirement
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the entity's active facts say already: by fingerprint, and by single-valued slot."""
+    """What of the entity's facts concerns the proposed ones.
 
-    by_fingerprint: Mapping[str, Fact]
-    by_slot: Mapping[str, Fact]
+    `by_fingerprint`: active facts of the same words. `by_slot`: every fact that a single-valued slot ever held, active
+    and superseded. `similar`: active facts that may say the same or the opposite of a proposed one, by its id.
+    `replaced`: active facts that a proposed one takes the place of because its extractor said so, by its id.
+    `repeated`: when a fact was last said, where that was after it was first said. `close`: whether the vectors of two
+    facts agree; without a vector nothing does.
+    """
+
+    by_fingerprint: Mapping[str, Fact] = field(default_factory=dict)
+    by_slot: Mapping[str, Sequence[Fact]] = field(default_factory=dict)
+    similar: Mapping[str, Sequence[Fact]] = field(default_factory=dict)
+    replaced: Mapping[str, Sequence[Fact]] = field(default_factory=dict)
+    repeated: Mapping[str, datetime] = field(default_factory=dict)
+    close: Callable[[Fact, Fact], bool] = lambda some, other: False
 
 
 def resolve(proposed: Iterable[NewFact], known: Known) -> FactChanges:
     """Fold proposals into what is known.
 
-    The same words become a mention. A new value of a slot supersedes the old one; which is newer goes by when it was
-    said, not by when a worker came to it. Episodes are never folded.
+    What says the same becomes a mention. A new value of a slot supersedes the old one, and so does a statement that
+    takes an older one back; which is newer goes by when it was said, not by when a worker came to it. What somebody
+    else than the user claims against the user's own words is quarantined. Episodes are never folded.
     """
-    seen = dict(known.by_fingerprint)
-    slots = dict(known.by_slot)
-    add: list[NewFact] = []
-    retire: list[Retirement] = []
-    mentions: list[tuple[str, str | None]] = []
+    work = _Resolution(known)
     for new in proposed:
         if new.fact.kind == "episode" or new.fact.status == "quarantined":
-            add.append(new)
-            continue
-        twin = seen.get(new.fingerprint)
-        if twin is not None:
-            mentions.append((twin.id, new.fact.message_key))
-            continue
-        seen[new.fingerprint] = new.fact
-        rival = slots.get(new.fact.slot) if new.fact.slot else None
-        if rival is None:
-            add.append(new)
-        elif _moment(new.fact) >= _moment(rival):
-            retire.append(Retirement(rival.id, "superseded", new.fact.id, _began(new.fact)))
-            seen = {fingerprint: fact for fingerprint, fact in seen.items() if fact.id != rival.id}
-            add.append(new)
+            work.add.append(new)
         else:
-            late = replace(new.fact, status="superseded", superseded_by=rival.id, valid_to=_began(rival))
-            add.append(replace(new, fact=late))
-            continue
-        if new.fact.slot:
-            slots[new.fact.slot] = new.fact
-    return FactChanges(tuple(add), tuple(retire), tuple(mentions))
+            work.take(new)
+    retired = {one.fact_id: one for one in work.retire}
+    return FactChanges(tuple(work.add), tuple(retired.values()), tuple(dict.fromkeys(work.mentions)))
 
 
-def _moment(fact: Fact) -> float:
-    when = fact.said_at or fact.created_at
-    return when.timestamp() if when else 0.0
+class _Resolution:
+    """The changes so far, and the facts as they are with them."""
+
+    def __init__(self, known: Known) -> None:
+        self.known = known
+        self.add: list[NewFact] = []
+        self.retire: list[Retirement] = []
+        self.mentions: list[tuple[str, str | None]] = []
+        self._said = dict(known.by_fingerprint)
+        self._slots = {slot: list(facts) for slot, facts in known.by_slot.items()}
+        self._moments = {fact_id: moment.timestamp() for fact_id, moment in known.repeated.items()}
+
+    def take(self, new: NewFact) -> None:
+        """Decide about one proposal."""
+        fact = new.fact
+        twin = self._twin(new)
+        if twin is not None:
+            if fact.message_key is None or twin.message_key != fact.message_key:
+                self.mentions.append((twin.id, fact.message_key))
+            self._moments[twin.id] = max(self._moment(twin), self._moment(fact))
+            return
+        older, newer = self._rivals(new)
+        if fact.source != "user_input" and any(one.source == "user_input" for one in (*older, *newer)):
+            self.add.append(replace(new, fact=replace(fact, status="quarantined")))
+            return
+        if newer:
+            after = min(newer, key=self._moment)
+            fact = replace(fact, status="superseded", superseded_by=after.id, valid_to=ended(fact, after))
+        else:
+            self._said[new.fingerprint] = fact
+        for one in older:
+            if _lasts(one, ended(one, fact)):
+                self._supersede(one, fact)
+        self.add.append(replace(new, fact=fact))
+        if fact.slot:
+            self._slots.setdefault(fact.slot, []).append(fact)
+
+    def _twin(self, new: NewFact) -> Fact | None:
+        found = self._said.get(new.fingerprint)
+        if found is not None:
+            return found
+        return next((one for one in self._active(new.fact.id) if self._same(new.fact, one)), None)
+
+    def _same(self, new: Fact, one: Fact) -> bool:
+        # What an assistant repeats is a mention of the user's words, not the other way round.
+        trusted = one.source in (new.source, "user_input")
+        alike = (one.speaker, one.kind, _day(one.valid_from), _day(one.valid_to)) == (
+            new.speaker, new.kind, _day(new.valid_from), _day(new.valid_to),
+        )  # fmt: skip
+        return trusted and alike and same_statement(new.text, one.text) and self.known.close(new, one)
+
+    def _rivals(self, new: NewFact) -> tuple[list[Fact], list[Fact]]:
+        """The facts the new one takes the place of, and those that take its place."""
+        fact, moment = new.fact, self._moment(new.fact)
+        older = {one.id: one for one in self.known.replaced.get(fact.id, ()) if self._is_active(one)}
+        newer: dict[str, Fact] = {}
+        line = sorted(self._slots.get(fact.slot, ()) if fact.slot else (), key=self._moment)
+        before = [one for one in line if self._moment(one) <= moment]
+        older.update((one.id, one) for one in before[-1:])
+        newer.update((one.id, one) for one in line[len(before) :][:1])
+        for one in self._active(fact.id):
+            if one.speaker != fact.speaker:
+                continue
+            if self._moment(one) <= moment and contradicts(fact.text, one.text):
+                older[one.id] = one
+            elif self._moment(one) > moment and contradicts(one.text, fact.text):
+                newer[one.id] = one
+        return list(older.values()), list(newer.values())
+
+    def _supersede(self, old: Fact, new: Fact) -> None:
+        until = ended(old, new)
+        place = next((i for i, one in enumerate(self.add) if one.fact.id == old.id), None)
+        gone = replace(old, status="superseded", superseded_by=new.id, valid_to=until)
+        if place is None:
+            self.retire.append(Retirement(old.id, "superseded", new.id, until))
+        else:
+            self.add[place] = replace(self.add[place], fact=gone)
+        self._said = {key: one for key, one in self._said.items() if one.id != old.id}
+        if old.slot in self._slots:
+            self._slots[old.slot] = [gone if one.id == old.id else one for one in self._slots[old.slot]]
+
+    def _active(self, proposed: str) -> list[Fact]:
+        """Facts that may concern a proposed one, those of this batch included."""
+        known = [one for one in self.known.similar.get(proposed, ()) if self._is_active(one)]
+        return known + [one.fact for one in self.add if one.fact.status == "active" and one.fact.kind != "episode"]
+
+    def _is_active(self, fact: Fact) -> bool:
+        return fact.status == "active" and all(one.fact_id != fact.id for one in self.retire)
+
+    def _moment(self, fact: Fact) -> float:
+        when = fact.said_at or fact.created_at
+        return max(when.timestamp() if when else 0.0, self._moments.get(fact.id, 0.0))
 
 
-def _began(fact: Fact) -> datetime | None:
-    return fact.valid_from or fact.said_at
+def ended(old: Fact, new: Fact) -> datetime | None:
+    """When a fact ceased to hold: as the new one began, but not before it began itself."""
+    began, since = new.valid_from or new.said_at, old.valid_from or old.said_at
+    return max(began, since) if began and since else began
+
+
+def _lasts(old: Fact, until: datetime | None) -> bool:
+    """Whether a fact is not known to have ended before."""
+    return old.status == "active" or old.valid_to is None or until is None or old.valid_to > until
+
+
+def _day(moment: datetime | None) -> object:
+    return moment and moment.date()

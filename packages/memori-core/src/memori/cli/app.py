@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import BrokenPluginError, MemoriError
-from . import demo, ingest, inspection, migrate, reindex, search
+from . import demo, ingest, inspection, migrate, reindex, search, trust
 from .console import fail
 
 
@@ -54,6 +54,9 @@ def build() -> typer.Typer:
     app.command("recall")(search.recall)
     app.command("facts")(search.facts)
     app.command("forget")(search.forget)
+    app.command("review")(trust.review)
+    app.command("revert")(trust.revert)
+    app.command("diff")(trust.diff)
     app.command("status")(inspection.status)
     app.command("retry")(ingest.retry)
     app.command("migrate")(migrate.migrate)

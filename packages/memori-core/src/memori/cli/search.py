@@ -37,7 +37,7 @@ def recall(
         found = memori.recall(question, limit=limit, as_of=as_of, explain=explain)
         waiting = memori.augmentation.status().pending
         if not found:
-            _must_be_known(memori, entity)
+            must_be_known(memori, entity)
     if json:
         print_json([_as_json(one, explain=explain) for one in found])
     elif not found:
@@ -69,7 +69,7 @@ def facts(
         statuses: tuple[FactStatus, ...] = get_args(FactStatus) if every else ("active",)
         found = memori.facts(kinds=kinds or None, statuses=statuses, as_of=as_of, limit=limit)
         if not found:
-            _must_be_known(memori, entity)
+            must_be_known(memori, entity)
     if json:
         print_json([asdict(fact) for fact in found])
         return
@@ -104,7 +104,7 @@ def _kinds(named: list[str]) -> list[Kind]:
     return found
 
 
-def _must_be_known(memori: Memori, entity: str) -> None:
+def must_be_known(memori: Memori, entity: str) -> None:
     """Nothing found of somebody unknown is more likely a mistyped id than an answer."""
     known = memori.conversations(limit=1) or memori.facts(kinds=KINDS, statuses=get_args(FactStatus), limit=1)
     if not known:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .embedder import EmbedderConformance
     from .extractor import ExtractorConformance
     from .items import ItemConformance
+    from .provenance import ProvenanceConformance
     from .storage import StorageConformance
     from .transcripts import TranscriptConformance
     from .vector_index import VectorIndexConformance
@@ -38,6 +39,7 @@ __all__ = [
     "EmbedderConformance",
     "ExtractorConformance",
     "ItemConformance",
+    "ProvenanceConformance",
     "StorageConformance",
     "TranscriptConformance",
     "VectorIndexConformance",
@@ -47,6 +49,7 @@ _SUITES = {
     "EmbedderConformance": "embedder",
     "ExtractorConformance": "extractor",
     "ItemConformance": "items",
+    "ProvenanceConformance": "provenance",
     "StorageConformance": "storage",
     "TranscriptConformance": "transcripts",
     "VectorIndexConformance": "vector_index",

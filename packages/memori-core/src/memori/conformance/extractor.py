@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -54,7 +55,7 @@ def _stored(messages: list[Message]) -> tuple[StoredMessage, ...]:
     return tuple(StoredMessage(f"key-{i}", message, "s1", "c1", i) for i, message in enumerate(messages))
 
 
-def check(turn: Turn, proposals: list[Proposal]) -> None:
+def check(turn: Turn, proposals: Sequence[Proposal]) -> None:
     """Assert what must hold of the proposals of any turn."""
     for proposal in proposals:
         assert 0 <= proposal.message < len(turn.messages), f"no such message in the turn: {proposal}"

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from ..errors import ConfigurationError
 from ..model import Attribution, Context, Message, Receipt
 from ..process import BoundedExecutor
+from ..structured import StructuredModel
 
 Inject = Literal["user", "system"]
 """Where the context block goes: into the last human message, or into a system message of its own."""
@@ -151,6 +153,25 @@ class Adapter(ABC):
     @abstractmethod
     def methods(self, client: Any) -> Sequence[Method]:
         """Return the methods to wrap on this client, or () when it is not a client of this provider."""
+
+    def structured(self, client: Any, model: str) -> StructuredModel:
+        """Return what asks this client's model for JSON, so that extraction can use a registered client. Optional.
+
+        Raises `ConfigurationError` where this client cannot be asked, or not from another thread.
+        """
+        raise ConfigurationError(
+            f"A {type(client).__name__} cannot be asked for facts. Set MEMORI_LLM_BASE_URL, or pass an extractor of "
+            "your own: LLMExtractor(ask)."
+        )
+
+
+def not_awaited(client: Any) -> ConfigurationError:
+    """The error for a client whose event loop is not that of a worker."""
+    name = type(client).__name__
+    return ConfigurationError(
+        f"A {name} works in its own event loop, which the worker has no part in. Register {name.removeprefix('Async')} "
+        "too, after it, or set MEMORI_LLM_BASE_URL."
+    )
 
 
 _BLOCK = re.compile(r"<memori_context\b[^>]*>.*?</memori_context>(?:\n\n)?", re.DOTALL)

@@ -10,10 +10,11 @@ from typing import Any, Generic, TypeVar
 
 import wrapt
 
-from ..errors import UnknownClientError
+from ..errors import ConfigurationError, UnknownClientError
 from ..hookspecs import Provider
 from ..model import Attribution
 from ..process import on_fork
+from ..structured import StructuredModel
 from .base import Adapter, Inject, Memory, Method
 from .capture import Capture, Layer, Speaker
 from .inject import BlockCache, Recaller
@@ -69,6 +70,7 @@ class LLMRegistry(Generic[ParentT]):
             inject,
         )
         self._closed = False
+        self._latest: Callable[[], Any] | None = None
         on_fork(self._after_fork)
         # Also when the interpreter exits: a script may leave with a stream half read.
         self._end_streams = weakref.finalize(self, _end_all, self._capture.listening)
@@ -89,7 +91,20 @@ class LLMRegistry(Generic[ParentT]):
         layer = Layer(self._capture, type(client).__name__, speaker=attribution)
         with _patching:
             self._wrap(client, adapter, methods, layer)
+        self._latest = weakref.ref(client)
         return self._parent
+
+    def structured(self, model: str) -> StructuredModel:
+        """What asks a model through the client that was registered last. Raises `ConfigurationError` without one."""
+        client = None if self._latest is None else self._latest()
+        if client is None:
+            raise ConfigurationError(
+                "extractor='llm' has no model to ask: register a client (memori.llm.register(client)) and keep it, or "
+                "set MEMORI_LLM_BASE_URL."
+            )
+        if not model:
+            raise ConfigurationError("Name the model to ask: Memori(extractor='llm:NAME'), or MEMORI_LLM_MODEL.")
+        return self._recognise(client)[0].structured(client, model)
 
     def unregister(self, client: Any) -> ParentT:
         """Let a client's calls through as before it was registered. Returns the Memori object."""

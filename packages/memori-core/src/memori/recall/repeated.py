@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from difflib import SequenceMatcher
 
+from ..agreement import alike, decisive
 from ..model import Fact, Recalled
 from ..text import asks, words
 
-_ALIKE = 0.9
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -24,8 +23,8 @@ def shown_once(ranked: Iterable[Recalled], *, limit: int) -> list[Recalled]:
     known: list[tuple[tuple[object, ...], list[str]]] = []
     for one in ranked:
         said = words(one.text)
-        label = (one.fact.kind, one.fact.speaker, one.fact.source, asks(one.text), _decisive(said))
-        place = next((i for i, (other, held) in enumerate(known) if other == label and _alike(said, held)), None)
+        label = (one.fact.kind, one.fact.speaker, one.fact.source, asks(one.text), decisive(said))
+        place = next((i for i, (other, held) in enumerate(known) if other == label and alike(said, held)), None)
         if place is not None:
             groups[place].append(one)
         elif len(groups) < limit:
@@ -44,18 +43,3 @@ def _newest(group: list[Recalled]) -> Recalled:
 
 def _moment(fact: Fact) -> datetime:
     return fact.said_at or fact.created_at or _OLDEST
-
-
-def _alike(some: list[str], others: list[str]) -> bool:
-    if some == others:
-        return True
-    held, other = set(some), set(others)
-    # Few pairs share so many words; only those are worth the slower look at their order.
-    return len(held & other) >= _ALIKE * len(held | other) and SequenceMatcher(None, some, others).ratio() >= _ALIKE
-
-
-def _decisive(said: list[str]) -> frozenset[str]:
-    return frozenset(word for word in said if any(map(str.isdigit, word)) or word in _NEGATIONS or word.endswith("n't"))
-
-
-_NEGATIONS = frozenset(("no", "not", "never", "none", "nothing", "without", "neither", "nor", "cannot"))

@@ -24,8 +24,10 @@ from ..model import (
     JobState,
     Kind,
     Message,
+    ProcessAttribute,
     QueueStatus,
     Receipt,
+    SourceClass,
     StoredMessage,
     Transcript,
     Triple,
@@ -124,19 +126,60 @@ class Retirement:
 
 
 @dataclass(frozen=True, slots=True)
+class Restoration:
+    """A fact to make active again: a quarantined one that was approved, or one whose successor was taken back.
+
+    `valid_to` is what it has from now on.
+    """
+
+    fact_id: str
+    valid_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttribute:
+    """Something learnt about the attribution's process. The same fingerprint again counts as another mention."""
+
+    text: str
+    fingerprint: str
+    message_key: str
+    source: SourceClass
+    extractor: str
+
+
+@dataclass(frozen=True, slots=True)
 class FactChanges:
     """What becomes of an entity's facts, in one transaction. `mentions` pairs fact ids with message keys.
 
     `space` is where the vectors live. It becomes the entity's active space only where there is none yet.
+
+    The rest is asked only of a storage with provenance. `restore` makes facts active; `unsaid` takes mentions back;
+    `summary` pairs a message key with what its conversation is about; `attributes` are learnt about the process;
+    `unlearnt` names messages whose attributes go.
     """
 
     add: tuple[NewFact, ...] = ()
     retire: tuple[Retirement, ...] = ()
     mentions: tuple[tuple[str, str | None], ...] = ()
     space: Space | None = None
+    restore: tuple[Restoration, ...] = ()
+    unsaid: tuple[tuple[str, str], ...] = ()
+    summary: tuple[str, str] | None = None
+    attributes: tuple[NewAttribute, ...] = ()
+    unlearnt: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.add or self.retire or self.mentions)
+        facts = self.add or self.retire or self.mentions or self.restore or self.unsaid
+        return bool(facts or self.summary or self.attributes or self.unlearnt)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A message that said a fact. `said_at` is None when the message is gone."""
+
+    fact_id: str
+    message_key: str
+    said_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,11 +403,13 @@ class Storage(ABC):
         """Prolong a lease. False when it was lost."""
 
     @abstractmethod
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and mark the job done in one transaction; return the facts added.
 
         Raises `RevisionConflictError` when the entity moved on from `expected`. A lost lease changes nothing and
-        returns ().
+        returns (). `problem` stays with the job as its error: what could not be kept.
         """
 
     @abstractmethod
@@ -488,6 +533,29 @@ class Storage(ABC):
     def statistics(self, attribution: Attribution, terms: Collection[str]) -> Statistics:
         """What those normalised terms weigh among all of the entity's active and superseded facts."""
         raise _unsupported(self, "serve a shared vector index")
+
+    # provenance: optional; what came from where, to review it and to take it back
+
+    def sources(self, attribution: Attribution, source: str) -> list[str]:
+        """Keys of the entity's messages that `source` names: one's key or native id, a conversation, a session.
+
+        The first of these that there is.
+        """
+        raise _unsupported(self, "know where facts come from")
+
+    def mentions(
+        self, attribution: Attribution, *, facts: Collection[str] | None = None, messages: Collection[str] | None = None
+    ) -> list[Mention]:
+        """Which messages said those facts, or which facts those messages said."""
+        raise _unsupported(self, "know where facts come from")
+
+    def superseded_by(self, attribution: Attribution, ids: Collection[str]) -> list[Fact]:
+        """The superseded facts that one of those took the place of."""
+        raise _unsupported(self, "know where facts come from")
+
+    def process_attributes(self, attribution: Attribution, *, limit: int = 100) -> list[ProcessAttribute]:
+        """What is known of the attribution's process from conversations with its entity, newest first."""
+        raise _unsupported(self, "know attributes of processes")
 
     # transcripts: optional; the history of one named session, edited by the application
 

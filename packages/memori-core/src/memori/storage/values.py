@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..keys import derived_key
-from ..model import Attribution, Fact, Message, StoredMessage, ToolCall
+from ..model import Attribution, Fact, Message, ProcessAttribute, StoredMessage, ToolCall
 from .base import Codec
 
 Row = Mapping[Any, Any]
@@ -159,4 +159,17 @@ def to_fact(row: Row, codec: Codec) -> Fact:
         position=row["position"],
         extractor=row["extractor"],
         revision=row["revision"],
+    )
+
+
+def to_attribute(row: Row, codec: Codec) -> ProcessAttribute:
+    """The attribute of a row."""
+    return ProcessAttribute(
+        id=row["id"],
+        text=codec.decode(row["content"]),
+        mentions=row["mentions"],
+        created_at=from_micros(row["created_at"]),
+        source=row["source"],
+        message_key=row["message_id"],
+        extractor=row["extractor"] or "",
     )

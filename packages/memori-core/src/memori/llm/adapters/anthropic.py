@@ -10,9 +10,11 @@ from typing import Any
 import anthropic
 
 from ...model import Message, ToolCall
-from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, joined, provenance, spoken
+from ...structured import StructuredModel, StructuredReply
+from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, joined, not_awaited, provenance, spoken
 from .stainless import RAW_VIEWS, given, mapping, raw, repeatable
 
+_LONGEST_ANSWER = 4096
 # Those for other clouds are no subclasses of each other, and not in every version.
 _SYNC = tuple(
     getattr(anthropic, name)
@@ -42,6 +44,26 @@ class AnthropicAdapter(Adapter):
             for path in ("messages", "beta.messages")
             for name, dialect in (("create", Messages()), ("parse", Messages()), ("stream", Messages(helper=True)))
         ]
+
+    def structured(self, client: Any, model: str) -> StructuredModel:
+        """A tool whose input has the schema, and that the model must call."""
+        if not isinstance(client, _SYNC):
+            raise not_awaited(client)
+
+        def ask(messages: Sequence[Message], schema: Mapping[str, Any]) -> StructuredReply:
+            answer = client.messages.create(
+                model=model,
+                max_tokens=_LONGEST_ANSWER,
+                system="\n\n".join(message.content for message in messages if message.role == "system"),
+                messages=[{"role": one.role, "content": one.content} for one in messages if one.role != "system"],
+                tools=[{"name": "memory", "description": "Store what was found.", "input_schema": dict(schema)}],
+                tool_choice={"type": "tool", "name": "memory"},
+            )
+            called = next((part.input for part in answer.content if part.type == "tool_use"), "")
+            used = answer.usage
+            return StructuredReply(called, answer.model, used.input_tokens, used.output_tokens)
+
+        return ask
 
 
 class Messages(Dialect):

@@ -11,6 +11,7 @@ from google.genai import Client
 from google.genai.types import Content, Part
 
 from ...model import Message, ToolCall
+from ...structured import StructuredModel, StructuredReply
 from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, joined, provenance, spoken
 
 Turns = list[tuple[str, list[Any]]]
@@ -32,6 +33,31 @@ class GoogleAdapter(Adapter):
                 ("generate_content_stream", Contents(stream=True)),
             )
         ]
+
+    def structured(self, client: Any, model: str) -> StructuredModel:
+        """Content with a response schema."""
+
+        def ask(messages: Sequence[Message], schema: Mapping[str, Any]) -> StructuredReply:
+            said: Any = [
+                {"role": "model" if one.role == "assistant" else "user", "parts": [{"text": one.content}]}
+                for one in messages
+                if one.role != "system"
+            ]
+            config: Any = {
+                "system_instruction": "\n\n".join(one.content for one in messages if one.role == "system"),
+                "response_mime_type": "application/json",
+                "response_json_schema": dict(schema),
+            }
+            answer = client.models.generate_content(model=model, contents=said, config=config)
+            used = answer.usage_metadata
+            return StructuredReply(
+                answer.text or "",
+                model=answer.model_version or model,
+                input_tokens=(used.prompt_token_count or 0) if used else 0,
+                output_tokens=(used.candidates_token_count or 0) if used else 0,
+            )
+
+        return ask
 
 
 class Contents(Dialect):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from openai import AsyncOpenAI, OpenAI
 
 from ...model import Message, Role, ToolCall
-from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, joined, provenance, spoken
+from ...structured import StructuredModel, StructuredReply
+from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, joined, not_awaited, provenance, spoken
 from .openai_responses import Responses
 from .stainless import RAW_VIEWS, mapping, raw, repeatable
 
@@ -41,6 +42,28 @@ class OpenAIAdapter(Adapter):
             for path, dialect in apis.items()
             for name in ("create", "parse")
         ]
+
+    def structured(self, client: Any, model: str) -> StructuredModel:
+        """Chat completions with a JSON schema."""
+        if not isinstance(client, OpenAI):
+            raise not_awaited(client)
+
+        def ask(messages: Sequence[Message], schema: Mapping[str, Any]) -> StructuredReply:
+            form = {"name": "memory", "schema": dict(schema), "strict": True}
+            said: Any = [{"role": message.role, "content": message.content} for message in messages]
+            answer = client.chat.completions.create(
+                model=model, messages=said, response_format=cast(Any, {"type": "json_schema", "json_schema": form})
+            )
+            content = answer.choices[0].message.content if answer.choices else None
+            used = answer.usage
+            return StructuredReply(
+                content or "",
+                model=answer.model,
+                input_tokens=used.prompt_tokens if used else 0,
+                output_tokens=used.completion_tokens if used else 0,
+            )
+
+        return ask
 
 
 class ChatCompletions(Dialect):

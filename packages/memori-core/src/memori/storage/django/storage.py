@@ -103,9 +103,11 @@ class DjangoStorage(SQLStorage):
         self._mark()
         return self._marked(state)
 
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and mark the job done."""
-        added = super().complete(job, changes, expected=_unmarked(expected), now=now)
+        added = super().complete(job, changes, expected=_unmarked(expected), now=now, problem=problem)
         self._mark()
         return added
 

@@ -26,6 +26,7 @@ from ..values import (
     to_fact,
     to_micros,
 )
+from . import provenance
 from .conversations import ensure_entity
 from .layout import ENTITY, FACT, OWNED, Document
 from .rows import Rows, Unit
@@ -67,9 +68,11 @@ def apply(
         return _state(entity), ()
     revision, moment = entity["revision"] + 1, to_micros(now)
     named = {one.fact.id for one in changes.add} | {one.fact_id for one in changes.retire}
-    named |= {fact_id for fact_id, _ in changes.mentions}
+    named |= {fact_id for fact_id, _ in (*changes.mentions, *changes.unsaid)} | {one.fact_id for one in changes.restore}
     where = {"entity_id": entity["_id"], "_id": {"$in": sorted(named)}}
-    there = {row["_id"]: row for row in unit.find(FACT, where, fields=("mentions", "said_by", "valid_to"))}
+    there = {
+        row["_id"]: row for row in unit.find(FACT, where, fields=("mentions", "said_by", "valid_to", "retired_at"))
+    }
     added = [one for one in changes.add if one.fact.id not in there]
     for new in added:
         row = _fact_row(attribution, new, changes.space, codec, revision=revision, moment=moment)
@@ -80,13 +83,15 @@ def apply(
             valid_to = optional_micros(gone.valid_to)
             retired: Document = {"status": gone.status, "superseded_by": gone.superseded_by, "terms": []}
             retired["valid_to"] = there[gone.fact_id]["valid_to"] if valid_to is None else valid_to
-            unit.set(FACT, gone.fact_id, {**retired, "retired_at": moment, "revision": revision})
+            since = there[gone.fact_id]["retired_at"]
+            unit.set(FACT, gone.fact_id, {**retired, "retired_at": since or moment, "revision": revision})
     for fact_id, message_key in changes.mentions:
         if (one := there.get(fact_id)) is not None:
             one["mentions"] += 1
             one["said_by"] = list(dict.fromkeys([*one["said_by"], *([message_key] if message_key else [])]))
             counted = {"mentions": one["mentions"], "said_by": one["said_by"]}
             unit.set(FACT, fact_id, {**counted, "revision": revision})
+    provenance.change(unit, attribution, changes, there, codec, revision=revision, moment=moment)
     _withdraw(unit, entity["_id"], [one.fact_id for one in changes.retire if one.status != "superseded"], revision)
     space = entity["active_space"] or (changes.space.key if changes.space else None)
     entity = {**entity, "revision": revision, "active_space": space}
@@ -160,6 +165,11 @@ def stored_vectors(vectors: NDArray[np.float32], window: Sequence[str]) -> Docum
     """What is stored of a fact's vectors in one space."""
     passages = [np.ascontiguousarray(vector, dtype="<f4").tobytes() for vector in vectors]
     return {"passages": passages, "window": list(window)}
+
+
+def searchable(row: Document, codec: Codec) -> list[str]:
+    """What a fact is found by."""
+    return _tokens(codec.decode(row["search_text"]).split(), codec, most=MAX_TERMS)
 
 
 def _tokens(terms: Sequence[str], codec: Codec, *, most: int) -> list[str]:
@@ -239,6 +249,7 @@ def select_facts(
     slots: Collection[str] | None = None,
     process_id: str | None = None,
     fingerprints: Collection[str] | None = None,
+    successors: Collection[str] | None = None,
     limit: int | None = None,
     offset: int = 0,
 ) -> list[tuple[str, Fact]]:
@@ -249,7 +260,7 @@ def select_facts(
         where["$and"] = _valid_at(to_micros(as_of))
     elif statuses:
         where["status"] = {"$in": sorted(statuses)}
-    narrowed = {"_id": ids, "kind": kinds, "slot": slots, "fingerprint": fingerprints}
+    narrowed = {"_id": ids, "kind": kinds, "slot": slots, "fingerprint": fingerprints, "superseded_by": successors}
     where |= {name: {"$in": sorted(set(given))} for name, given in narrowed.items() if given is not None}
     if process_id is not None:
         where["process_id"] = process_key(replace(attribution, process_id=process_id))

@@ -27,16 +27,17 @@ SESSION = "memori_session"
 CONVERSATION = "memori_conversation"
 MESSAGE = "memori_conversation_message"
 FACT = "memori_entity_fact"
+ATTRIBUTE = "memori_process_attribute"
 JOB = "memori_augmentation_job"
 ITEM = "memori_item"
 LEASE = "memori_lease"
 JOURNAL = "memori_journal"
 VERSION = "memori_schema_version"
 
-OWNED = (SESSION, CONVERSATION, MESSAGE, FACT, ITEM, JOB, ENTITY)
+OWNED = (SESSION, CONVERSATION, MESSAGE, FACT, ATTRIBUTE, ITEM, JOB, ENTITY)
 """What belongs to an entity, in the order it is written: what others refer to comes before them, the revision last."""
 
-NEWEST = 1
+NEWEST = 2
 _REMOVED_FOR = 24 * 3600
 
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -55,7 +56,10 @@ _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("entity_id", "fingerprint"),
         ("entity_id", "slot"),
         ("entity_id", "terms"),
+        ("entity_id", "said_by"),
+        ("entity_id", "superseded_by"),
     ),
+    ATTRIBUTE: (("entity_id", "process_id"), ("entity_id", "message_id")),
     ITEM: (("entity_id", "updated_at"), ("expires_at",)),
     JOB: (("state", "next_attempt_at"), ("state", "lease_until"), ("entity_id", "state")),
     LEASE: (),

@@ -89,12 +89,13 @@ def extend(rows: Rows, job: Job, *, seconds: float, now: datetime) -> bool:
     return _change(rows, _held(job), {"lease_until": to_micros(now) + int(seconds * 1e6)})
 
 
-def finish(unit: Unit, job: Job, *, now: datetime) -> bool:
+def finish(unit: Unit, job: Job, *, problem: str | None, now: datetime) -> bool:
     """Mark a job done if its lease is still held."""
     if unit.first(JOB, {**_held(job), "entity_id": entity_key(job.attribution)}) is None:
         return False
     done = {"state": "done", "finished_at": to_micros(now)}
-    unit.set(JOB, job.id, {**done, "lease_token": None, "lease_until": None, "last_error": None})  # nosec B105 - no lease
+    error = None if problem is None else problem[:4000]
+    unit.set(JOB, job.id, {**done, "lease_token": None, "lease_until": None, "last_error": error})  # nosec B105 - no lease
     return True
 
 

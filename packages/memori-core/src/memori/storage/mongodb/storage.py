@@ -19,6 +19,7 @@ from ...model import (
     JobState,
     Kind,
     Message,
+    ProcessAttribute,
     QueueStatus,
     Receipt,
     StoredMessage,
@@ -36,17 +37,19 @@ from ..base import (
     FoundItem,
     ItemWrite,
     Job,
+    Mention,
     Storage,
     StorageOptions,
     Turn,
     Unembedded,
 )
 from ..values import entity_key
-from . import conversations, facts, items, outbox, spaces, transcripts
+from . import conversations, facts, items, outbox, provenance, spaces, transcripts
 from .database import MongoDatabase
 from .rows import Rows, Unit
 
 T = TypeVar("T")
+_SUPERSEDED: tuple[FactStatus, ...] = ("superseded",)
 
 
 class MongoStorage(Storage):
@@ -138,11 +141,13 @@ class MongoStorage(Storage):
         with self._read() as rows:
             return outbox.extend(rows, job, seconds=seconds, now=now)
 
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and mark the job done."""
 
         def finish(unit: Unit) -> tuple[Fact, ...]:
-            if not outbox.finish(unit, job, now=now):
+            if not outbox.finish(unit, job, problem=problem, now=now):
                 return ()
             return facts.apply(unit, job.attribution, changes, self._codec, expected=expected, now=now)[1]
 
@@ -257,6 +262,29 @@ class MongoStorage(Storage):
     def activate(self, attribution: Attribution, space: Space, *, drop_old: bool = False) -> int:
         """Flip the entity's active space when nothing is missing in it."""
         return self._write(attribution, lambda unit: spaces.activate(unit, attribution, space, drop_old=drop_old))
+
+    def sources(self, attribution: Attribution, source: str) -> list[str]:
+        """Keys of the messages that a source names."""
+        with self._read() as rows:
+            return provenance.sources(rows, attribution, source)
+
+    def mentions(
+        self, attribution: Attribution, *, facts: Collection[str] | None = None, messages: Collection[str] | None = None
+    ) -> list[Mention]:
+        """Which messages said which facts."""
+        with self._read() as rows:
+            return provenance.mentions(rows, attribution, facts=facts, messages=messages)
+
+    def superseded_by(self, attribution: Attribution, ids: Collection[str]) -> list[Fact]:
+        """What facts took the place of."""
+        with self._read() as rows:
+            found = facts.select_facts(rows, attribution, self._codec, successors=ids, statuses=_SUPERSEDED)
+        return [fact for _, fact in found]
+
+    def process_attributes(self, attribution: Attribution, *, limit: int = 100) -> list[ProcessAttribute]:
+        """What is known of a process."""
+        with self._read() as rows:
+            return provenance.process_attributes(rows, attribution, self._codec, limit=limit)
 
     def transcript(self, attribution: Attribution, *, archived: bool | None = False) -> Transcript:
         """Read a session's version and messages."""

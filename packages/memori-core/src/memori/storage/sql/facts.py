@@ -28,7 +28,7 @@ from ..values import (
     to_fact,
     to_micros,
 )
-from . import fulltext, graph
+from . import fulltext, graph, provenance
 from . import schema as t
 from .dialects import insert_missing
 from .failures import RowVanishedError
@@ -81,6 +81,7 @@ def apply(
     added = _add(connection, attribution, changes, codec, revision=revision, moment=moment)
     _retire(connection, key, changes.retire, revision=revision, moment=moment)
     _count_mentions(connection, key, changes.mentions, revision=revision)
+    provenance.change(connection, attribution, changes, codec, revision=revision, moment=moment)
     return added
 
 
@@ -113,7 +114,7 @@ def _retire(
             status=bindparam("new_status"),
             superseded_by=bindparam("successor"),
             valid_to=func.coalesce(bindparam("until", type_=BigInteger), f.c.valid_to),
-            retired_at=moment,
+            retired_at=func.coalesce(f.c.retired_at, moment),
             revision=revision,
         )
     )
@@ -309,13 +310,14 @@ def select_facts(
     slots: Collection[str] | None = None,
     process_id: str | None = None,
     fingerprints: Collection[str] | None = None,
+    successors: Collection[str] | None = None,
     now: datetime | None = None,
     limit: int | None = None,
     offset: int = 0,
 ) -> list[tuple[str, Fact]]:
     """Facts with their fingerprints, newest first. Ids, slots and fingerprints may be many; they go in batches."""
     f, s = t.fact, t.session
-    keyed = any(values is not None for values in (ids, slots, fingerprints))
+    keyed = any(values is not None for values in (ids, slots, fingerprints, successors))
     owner: ColumnElement[str] = f.c.entity_id if ids is None else without_index(f.c.entity_id)
     status: ColumnElement[str] = without_index(f.c.status) if keyed else f.c.status
     conditions = [owner == entity_key(attribution)]
@@ -349,7 +351,8 @@ def select_facts(
     if offset:
         query = query.offset(offset)
     found: list[tuple[str, Fact]] = []
-    for one in _batched(query, (f.c.id, ids), (f.c.slot, slots), (f.c.fingerprint, fingerprints)):
+    filters = ((f.c.id, ids), (f.c.slot, slots), (f.c.fingerprint, fingerprints), (f.c.superseded_by, successors))
+    for one in _batched(query, *filters):
         found.extend((row["fingerprint"], to_fact(row, codec)) for row in connection.execute(one).mappings())
     # MySQL takes a slot for the same with a space at its end.
     return found if slots is None else [(key, fact) for key, fact in found if fact.slot in slots]

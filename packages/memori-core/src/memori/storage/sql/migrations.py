@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Column, Connection, Dialect, Index, MetaData, Table, func, inspect, select
 from sqlalchemy.engine import Inspector
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateTable, DropIndex, ExecutableDDLElement
+from sqlalchemy.sql.compiler import DDLCompiler
 
 from ...errors import SchemaError, StorageLockedError
 from ..base import Migrate
@@ -16,7 +19,7 @@ from ..values import to_micros
 from . import fulltext, locks
 from .dialects import Traits, insert_missing, traits_of
 from .engine import Database
-from .schema import fact, metadata, schema_version, search
+from .schema import fact, mention, metadata, process_attribute, schema_version, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,44 @@ def _order_facts(inspector: Inspector, traits: Traits) -> Iterator[ExecutableDDL
         yield DropIndex(Index(former, Table(fact.name, MetaData(), Column("kind")).c.kind))
 
 
+class _AddColumn(ExecutableDDLElement):
+    """ALTER TABLE ... ADD, as every database understands it."""
+
+    inherit_cache = False
+
+    def __init__(self, column: Column[Any]) -> None:
+        self.column = column
+
+
+@compiles(_AddColumn)
+def _add_column(element: _AddColumn, compiler: DDLCompiler, **_: Any) -> str:
+    of = compiler.preparer.format_table(element.column.table)
+    return f"ALTER TABLE {of} ADD {compiler.get_column_specification(element.column)}"
+
+
+def _trace_facts(inspector: Inspector, traits: Traits) -> Iterator[ExecutableDDLElement]:
+    """What a message said, what took a fact's place, and where an attribute of a process comes from."""
+    wanted = {
+        fact: ("ix_memori_fact_successor",),
+        mention: ("ix_memori_mention_message",),
+        process_attribute: ("ix_memori_attribute_entity",),
+    }
+    for one, names in wanted.items():
+        if not inspector.has_table(one.name):
+            return  # a plan for an empty database
+        present = {str(index["name"]) for index in inspector.get_indexes(one.name)}
+        yield from (CreateIndex(index) for index in one.indexes if index.name in names and index.name not in present)
+        former = "ix_memori_mention_entity"
+        if one is mention and former in present:
+            yield DropIndex(Index(former, Table(one.name, MetaData(), Column("entity_id")).c.entity_id))
+    columns = {column["name"] for column in inspector.get_columns(process_attribute.name)}
+    yield from (_AddColumn(column) for column in process_attribute.columns if column.name not in columns)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "create the tables", _create_tables),
     Migration(2, "find the newest facts of a kind by an index", _order_facts),
+    Migration(3, "find what a message said and what took a fact's place", _trace_facts),
 )
 NEWEST = MIGRATIONS[-1].version
 BEGUN = 0

@@ -108,10 +108,16 @@ def extend(connection: Connection, job: Job, *, seconds: float, now: datetime) -
     return _update_held(connection, job, lease_until=to_micros(now) + int(seconds * 1e6))
 
 
-def finish(connection: Connection, job: Job, *, now: datetime) -> bool:
+def finish(connection: Connection, job: Job, *, problem: str | None, now: datetime) -> bool:
     """Mark a job done if its lease is still held."""
     return _update_held(
-        connection, job, state="done", lease_token=None, lease_until=None, last_error=None, finished_at=to_micros(now)
+        connection,
+        job,
+        state="done",
+        lease_token=None,
+        lease_until=None,
+        last_error=None if problem is None else problem[:4000],
+        finished_at=to_micros(now),
     )
 
 

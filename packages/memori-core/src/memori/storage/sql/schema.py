@@ -187,6 +187,7 @@ fact = _table(
     Index("ix_memori_fact_newest", "entity_id", "status", "kind", "created_at", "position", "id"),
     Index("ix_memori_fact_fingerprint", "entity_id", "fingerprint"),
     Index("ix_memori_fact_slot", "entity_id", "slot"),
+    Index("ix_memori_fact_successor", "entity_id", "superseded_by"),
 )
 
 mention = _table(
@@ -194,7 +195,7 @@ mention = _table(
     _key("fact_id", "memori_entity_fact", primary_key=True),
     Column("message_id", KEY, primary_key=True),
     _key("entity_id", "memori_entity"),
-    Index("ix_memori_mention_entity", "entity_id"),
+    Index("ix_memori_mention_message", "entity_id", "message_id"),
 )
 
 search = _table(
@@ -236,7 +237,11 @@ process_attribute = _table(
     Column("fingerprint", String(64), nullable=False),
     Column("mentions", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("message_id", KEY),
+    Column("source", String(16)),
+    Column("extractor", String(64)),
     Index("ix_memori_process_attribute", "process_id", "fingerprint"),
+    Index("ix_memori_attribute_entity", "entity_id", "process_id"),
 )
 
 node = _table(

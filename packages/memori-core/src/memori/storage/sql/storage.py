@@ -22,6 +22,7 @@ from ...model import (
     JobState,
     Kind,
     Message,
+    ProcessAttribute,
     QueueStatus,
     Receipt,
     StoredMessage,
@@ -40,6 +41,7 @@ from ..base import (
     IndexRow,
     ItemWrite,
     Job,
+    Mention,
     Statistics,
     Storage,
     StorageOptions,
@@ -47,11 +49,24 @@ from ..base import (
     Unembedded,
 )
 from ..values import entity_key, to_micros
-from . import candidates, conversations, facts, fulltext, graph, items, migrations, outbox, spaces, transcripts
+from . import (
+    candidates,
+    conversations,
+    facts,
+    fulltext,
+    graph,
+    items,
+    migrations,
+    outbox,
+    provenance,
+    spaces,
+    transcripts,
+)
 from .engine import Database
 from .sessions import ensure_entity
 
 T = TypeVar("T")
+_SUPERSEDED: tuple[FactStatus, ...] = ("superseded",)
 
 
 class SQLStorage(Storage):
@@ -143,11 +158,13 @@ class SQLStorage(Storage):
         """Prolong a lease."""
         return self._write(lambda connection: outbox.extend(connection, job, seconds=seconds, now=now))
 
-    def complete(self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime) -> tuple[Fact, ...]:
+    def complete(
+        self, job: Job, changes: FactChanges, *, expected: EntityState, now: datetime, problem: str | None = None
+    ) -> tuple[Fact, ...]:
         """Apply the changes and mark the job done."""
 
         def finish(connection: Connection) -> tuple[Fact, ...]:
-            if not outbox.finish(connection, job, now=now):
+            if not outbox.finish(connection, job, problem=problem, now=now):
                 return ()
             return facts.apply(connection, job.attribution, changes, self._codec, expected=expected, now=now)
 
@@ -277,6 +294,29 @@ class SQLStorage(Storage):
         """What terms weigh among the entity's facts."""
         with self._read() as connection:
             return candidates.statistics(connection, attribution, terms, self._codec)
+
+    def sources(self, attribution: Attribution, source: str) -> list[str]:
+        """Keys of the messages that a source names."""
+        with self._read() as connection:
+            return provenance.sources(connection, attribution, source)
+
+    def mentions(
+        self, attribution: Attribution, *, facts: Collection[str] | None = None, messages: Collection[str] | None = None
+    ) -> list[Mention]:
+        """Which messages said which facts."""
+        with self._read() as connection:
+            return provenance.mentions(connection, attribution, facts=facts, messages=messages)
+
+    def superseded_by(self, attribution: Attribution, ids: Collection[str]) -> list[Fact]:
+        """What facts took the place of."""
+        with self._read() as connection:
+            found = facts.select_facts(connection, attribution, self._codec, successors=ids, statuses=_SUPERSEDED)
+        return [fact for _, fact in found]
+
+    def process_attributes(self, attribution: Attribution, *, limit: int = 100) -> list[ProcessAttribute]:
+        """What is known of a process."""
+        with self._read() as connection:
+            return provenance.process_attributes(connection, attribution, self._codec, limit=limit)
 
     def transcript(self, attribution: Attribution, *, archived: bool | None = False) -> Transcript:
         """Read a session's version and messages."""

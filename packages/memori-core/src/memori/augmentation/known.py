@@ -1,0 +1,102 @@
+"""Look up what of an entity's facts concerns newly proposed ones, at a cost that does not grow with their number."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import telemetry
+from ..embedding.base import Embedder
+from ..embedding.vectors import embed_texts
+from ..errors import EmbeddingError, UnsupportedError
+from ..model import Attribution, Fact
+from ..storage.base import NewFact, Storage
+from ..text import terms
+from .embedding import voiced
+from .resolve import Known
+
+logger = logging.getLogger("memori.augmentation")
+_LOOKED_AT = 40
+"""Facts looked at for each proposal: those that share most words with it."""
+_SHARED = 0.5
+_CLOSE = 0.8
+"""The cosine from which the vectors of two statements of the same words agree."""
+
+
+def look_up(
+    storage: Storage,
+    embedder: Embedder,
+    attribution: Attribution,
+    facts: Sequence[NewFact],
+    replaces: Mapping[str, Sequence[str]],
+) -> Known:
+    """What is known that the facts repeat, contradict or take the place of. `replaces` are ids, by a fact's id."""
+    statements = [new for new in facts if new.fact.kind != "episode" and new.fact.status != "quarantined"]
+    if not statements:
+        return Known()
+    same = storage.facts_by_fingerprint(attribution, {new.fingerprint for new in statements})
+    slots: dict[str, list[Fact]] = {}
+    wanted = {new.fact.slot for new in statements if new.fact.slot}
+    for fact in storage.facts(attribution, slots=wanted, statuses=("active", "superseded")) if wanted else ():
+        slots.setdefault(fact.slot or "", []).append(fact)
+    shared = {new.fact.id: _sharing(storage, attribution, new) for new in statements if new.fingerprint not in same}
+    named = {one for ids in (*shared.values(), *replaces.values()) for one in ids}
+    found = {fact.id: fact for fact in storage.facts(attribution, ids=named)} if named else {}
+    statement = {key: fact for key, fact in found.items() if fact.kind != "episode"}
+    return Known(
+        by_fingerprint=same,
+        by_slot=slots,
+        similar={new: [statement[one] for one in ids if one in statement] for new, ids in shared.items()},
+        replaced={new: [statement[one] for one in ids if one in statement] for new, ids in replaces.items()},
+        repeated=_repeated(
+            storage, attribution, [*statement.values(), *(one for line in slots.values() for one in line)]
+        ),
+        close=_close(embedder, statements),
+    )
+
+
+def _sharing(storage: Storage, attribution: Attribution, new: NewFact) -> list[str]:
+    said = set(terms(new.fact.text))
+    if not said:
+        return []
+    found = storage.search(attribution, list(dict.fromkeys(terms(new.fact.text))), limit=_LOOKED_AT)
+    return [fact_id for fact_id, text in found if len(said.intersection(text.split())) >= _SHARED * len(said)]
+
+
+def _repeated(storage: Storage, attribution: Attribution, facts: Sequence[Fact]) -> dict[str, datetime]:
+    often = [fact.id for fact in facts if fact.mentions > 1]
+    try:
+        mentions = storage.mentions(attribution, facts=often) if often else []
+    except UnsupportedError:
+        return {}
+    latest: dict[str, datetime] = {}
+    for one in mentions:
+        if one.said_at is not None:
+            latest[one.fact_id] = max(one.said_at, latest.get(one.fact_id, one.said_at))
+    return latest
+
+
+def _close(embedder: Embedder, statements: Sequence[NewFact]) -> Callable[[Fact, Fact], bool]:
+    """Whether the vectors of two facts agree. Texts said alike are few, so that known ones are embedded again."""
+    vectors: dict[str, NDArray[np.float32] | None] = {
+        new.fact.id: None if new.vectors is None else new.vectors[0] for new in statements
+    }
+
+    def vector(fact: Fact) -> NDArray[np.float32] | None:
+        if fact.id not in vectors:
+            try:
+                vectors[fact.id] = embed_texts(embedder, [voiced(fact)])[0]
+            except EmbeddingError as error:
+                telemetry.failure(logger, "comparing two facts (both are kept)", error)
+                vectors[fact.id] = None
+        return vectors[fact.id]
+
+    def close(some: Fact, other: Fact) -> bool:
+        one, two = vector(some), vector(other)
+        return one is not None and two is not None and float(np.dot(one, two)) >= _CLOSE
+
+    return close
