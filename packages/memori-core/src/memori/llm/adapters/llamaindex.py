@@ -10,7 +10,9 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ToolCallBlock
 from llama_index.core.llms.llm import LLM
 
+from ...errors import ConfigurationError
 from ...model import Message, Role, ToolCall
+from ...structured import StructuredModel
 from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, is_context, joined, provenance, spoken
 
 _ROLES: Mapping[MessageRole, Role] = {
@@ -41,6 +43,13 @@ class LlamaIndexAdapter(Adapter):
             for stream in ("", "stream_")
             for name, dialect in (("chat", Chat), ("complete", Completion))
         ]
+
+    def structured(self, client: Any, model: str) -> StructuredModel:
+        """An LLM of LlamaIndex is asked for facts by its own extractor."""
+        raise ConfigurationError(
+            f"A {type(client).__name__} extracts as Memori(extractor=LlamaIndexExtractor(llm)), with "
+            "memori_llamaindex.LlamaIndexExtractor."
+        )
 
 
 class Chat(Dialect):
