@@ -81,39 +81,40 @@ class Exact(BasePydanticVectorStore):
         )
 
 
-async def timed(call: Callable[[], Awaitable[Any]]) -> float:
-    """Milliseconds of one call."""
+async def milliseconds(call: Callable[..., Awaitable[Any]], *given: Any) -> float:
+    """How long one call took."""
     began = time.perf_counter()
-    await call()
+    await call(*given)
     return (time.perf_counter() - began) * 1000
 
 
 async def stores(messages: int, folder: Path) -> None:
-    """Append and load, one store after the other."""
-    said = [
-        ChatMessage(f"Message {n}, of about the length that people write: where to go, and why.")
-        for n in range(messages)
-    ]
+    """Append and load, in turns, so that what else the machine does hits both."""
+    said = [ChatMessage(f"Message {n}: of about the length that people write to each other.") for n in range(messages)]
+    theirs = SQLAlchemyChatStore(
+        table_name="messages", async_database_uri=f"sqlite+aiosqlite:///{folder / 'theirs.db'}"
+    )
     with Memori(f"sqlite:///{folder / 'memori.db'}", extractor="none", embedder="hashing") as memori:
         register(memori)
-        theirs = SQLAlchemyChatStore(
-            table_name="messages", async_database_uri=f"sqlite+aiosqlite:///{folder / 'theirs.db'}"
-        )
-        compared: dict[str, Any] = {
-            "MemoriAsyncChatStore": MemoriAsyncChatStore(entity_id="ada"),
-            "SQLAlchemyChatStore": theirs,
-        }
-        print(f"| {messages} messages | append, median | p95 | load, median | p95 |\n|---|---|---|---|---|")
-        for name, store in compared.items():
+        compared: list[Any] = [MemoriAsyncChatStore(entity_id="ada"), theirs]
+        appended: dict[Any, list[float]] = {type(store): [] for store in compared}
+        loaded: dict[Any, list[float]] = {type(store): [] for store in compared}
+        for store in compared:
             await store.get_messages("s")
-            appends = [await timed(lambda one=one: store.add_message("s", one)) for one in said]  # type: ignore[misc]
-            memori.augmentation.wait()
-            loads = [await timed(lambda: store.get_messages("s")) for _ in range(ROUNDS)]
-            assert len(await store.get_messages("s")) == messages
-            figures = [percentile(values, share) for values in (appends, loads) for share in (50, 95)]
-            print(f"| {name} | " + " | ".join(f"{figure:.2f} ms" for figure in figures) + " |")
-        if theirs._async_engine is not None:
-            await theirs._async_engine.dispose()
+        for message in said:
+            for store in compared:
+                appended[type(store)].append(await milliseconds(store.add_message, "s", message))
+        memori.augmentation.wait()
+        for _ in range(ROUNDS):
+            for store in compared:
+                loaded[type(store)].append(await milliseconds(store.get_messages, "s"))
+        assert [await store.count_messages("s") for store in compared] == [messages] * 2
+    if theirs._async_engine is not None:
+        await theirs._async_engine.dispose()
+    print(f"| {messages} messages | append, median | p95 | load, median | p95 |\n|---|---|---|---|---|")
+    for kind in appended:
+        figures = [percentile(values[kind], share) for values in (appended, loaded) for share in (50, 95)]
+        print(f"| {kind.__name__} | " + " | ".join(f"{figure:.1f} ms" for figure in figures) + " |")
 
 
 async def remembered_by_block(conversation: Conversation, embedder: Embedder) -> list[float]:

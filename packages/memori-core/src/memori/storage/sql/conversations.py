@@ -91,10 +91,7 @@ def messages(
     if limit is not None:
         query = query.limit(limit)
     rows = connection.execute(query).mappings().all()
-    return [
-        to_stored_message({**row, "conversation_id": row["conversation"] or row["conversation_id"]}, codec)
-        for row in reversed(rows)
-    ]
+    return [to_stored_message(row, codec) for row in reversed(rows)]
 
 
 def conversations(
