@@ -7,7 +7,7 @@ RUN = $(UV) run --locked
 PACKAGES = memori-core memori-langchain memori-pydantic-ai memori-llamaindex
 CODE = packages examples benchmarks tests .ci
 
-.PHONY: help uv install demo format check test isolated build bench audit
+.PHONY: help uv install demo format check test llamaindex isolated build bench audit
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,16 @@ check: install ## Style, types, layering, security
 
 test: install ## All tests, with a floor for branch coverage
 	$(RUN) pytest --cov
+
+VERSIONS ?= lowest-direct
+WITH_LLAMAINDEX = .venv-llamaindex-$(VERSIONS)
+llamaindex: uv ## Test with the oldest LlamaIndex that is allowed; VERSIONS=highest: with the newest
+	@$(UV) venv --quiet --clear $(WITH_LLAMAINDEX)
+	@$(UV) pip install --quiet --python $(WITH_LLAMAINDEX) \
+		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1'
+	@$(UV) pip install --quiet --python $(WITH_LLAMAINDEX) --resolution $(VERSIONS) \
+		-r packages/memori-llamaindex/pyproject.toml 'memori-llamaindex @ ./packages/memori-llamaindex'
+	@$(WITH_LLAMAINDEX)/bin/python -m pytest -q tests/llamaindex
 
 isolated: uv ## Import each package with nothing but its own dependencies
 	@for package in $(PACKAGES); do \
