@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from llama_index.core.memory import Memory
 from memori import Attribution, Memori, Recalled, hookimpl
 from memori_llamaindex import register
 from pydantic.warnings import PydanticDeprecationWarning
+
+needs_chat_store = pytest.mark.skipif(
+    "chat_store" not in inspect.signature(Memory.from_defaults).parameters,
+    reason="install llama-index-core>=0.14.24, whose Memory takes a store",
+)
 
 
 @pytest.fixture(autouse=True)

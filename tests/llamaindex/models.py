@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,34 +19,89 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.custom import CustomLLM
-from llama_index.core.llms.mock import MockFunctionCallingLLM
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.llms.mock import MockLLM
 
 from tests.loopback import LoopbackServer, async_openai, openai
 
 
-class Model:
-    """A script for LlamaIndex's own mock LLM: `llm` answers in order, `requests` is what each call was given."""
+class Scripted(MockLLM, FunctionCallingLLM):
+    """LlamaIndex's mock, which answers as it is told and calls tools. Its own that does is not in every version."""
 
-    def __init__(self, *answers: str | ChatMessage, streaming: bool = False) -> None:
+    script: Any = None
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "Scripted"
+
+    def __init__(self, script: Any = None) -> None:
+        super().__init__()
+        self.script = script
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(is_function_calling_model=True, is_chat_model=True)
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return ChatResponse(message=self.script(messages))
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return ChatResponse(message=self.script(messages))
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        return (piece for piece in _pieces(self.script(messages)))
+
+    @llm_chat_callback()
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        async def pieces() -> ChatResponseAsyncGen:
+            for piece in _pieces(self.script(messages)):
+                yield piece
+
+        return pieces()
+
+    def _prepare_chat_with_tools(
+        self, tools: Any, user_msg: Any = None, chat_history: Any = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        asked = [ChatMessage(user_msg) if isinstance(user_msg, str) else user_msg] if user_msg else []
+        return {"messages": [*(chat_history or []), *asked]}
+
+    def get_tool_calls_from_response(self, response: ChatResponse, *_: Any, **__: Any) -> list[ToolSelection]:
+        calls = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
+        return [
+            ToolSelection(tool_id=call.tool_call_id or "", tool_name=call.tool_name, tool_kwargs=call.tool_kwargs)
+            for call in calls
+            if isinstance(call.tool_kwargs, dict)
+        ]
+
+
+class Model:
+    """A script for a mock LLM: `llm` answers in order, `requests` is what each call was given."""
+
+    def __init__(self, *answers: str | ChatMessage) -> None:
         self.requests: list[list[ChatMessage]] = []
         self._answers = [ChatMessage(a, role="assistant") if isinstance(a, str) else a for a in answers]
-        answer = self._stream if streaming else self._answer
-        self.llm = MockFunctionCallingLLM(response_generator=answer, is_chat_model=True)
+        self.llm = Scripted(script=self._answer)
 
     @property
     def shown(self) -> list[str]:
         """Each request as one text."""
         return ["\n".join(message.content or "" for message in request) for request in self.requests]
 
-    def _answer(self, messages: Sequence[ChatMessage], **_: Any) -> ChatMessage:
+    def _answer(self, messages: Sequence[ChatMessage]) -> ChatMessage:
         self.requests.append(copy.deepcopy(list(messages)))
         return self._answers[min(len(self.requests), len(self._answers)) - 1]
 
-    async def _stream(self, messages: Sequence[ChatMessage], **_: Any) -> AsyncGenerator[ChatMessage, None]:
-        whole = self._answer(messages)
-        if whole.content:
-            yield ChatMessage(whole.content[: len(whole.content) // 2], role="assistant")
-        yield whole
+
+def _pieces(whole: ChatMessage) -> list[ChatResponse]:
+    """The answer as a stream brings it: the beginning, then all of it."""
+    text = whole.content or ""
+    half = len(text) // 2
+    begun = ChatResponse(message=ChatMessage(text[:half], role="assistant"), delta=text[:half])
+    return [begun, ChatResponse(message=whole, delta=text[half:])]
 
 
 class Hosted(CustomLLM):

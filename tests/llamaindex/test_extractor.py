@@ -54,7 +54,7 @@ def test_a_model_with_tools_answers_through_one(tmp_path: Path) -> None:
 
     assert len(model.requests) == 1
     assert SAID in model.shown[0]
-    assert fact.extractor == "llm/1:MockFunctionCallingLLM"
+    assert fact.extractor == "llm/1:Scripted"
 
 
 async def test_a_model_without_tools_answers_with_json(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ async def test_a_model_without_tools_answers_with_json(tmp_path: Path) -> None:
 
 def test_a_model_that_fails_leaves_the_work_to_the_local_extractor(tmp_path: Path) -> None:
     class Broken(Model):
-        def _answer(self, messages: Any, **_: Any) -> ChatMessage:
+        def _answer(self, messages: Any) -> ChatMessage:
             raise ValueError("the key sk-secret was refused")
 
     with extracting(tmp_path, Broken().llm) as memori:

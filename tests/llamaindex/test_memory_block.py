@@ -14,7 +14,7 @@ from memori import Attribution, Memori
 from memori_llamaindex import MemoriAsyncChatStore, MemoriMemoryBlock
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.llamaindex.conftest import Recalls
+from tests.llamaindex.conftest import Recalls, needs_chat_store
 from tests.llamaindex.models import Model, tool_call, weather
 
 ADA = Attribution("ada")
@@ -107,6 +107,7 @@ async def test_the_history_of_each_call_is_learnt_once(memori: Memori, memory: M
     assert "memori_context" not in repr([learnt(memori), memori.messages(attribution=ADA)])
 
 
+@needs_chat_store
 async def test_block_and_store_together_leave_the_history_alone(memori: Memori, memory: MakeMemory) -> None:
     block = MemoriMemoryBlock(entity_id="ada", capture="on_get")
     both = memory(block, chat_store=MemoriAsyncChatStore(entity_id="ada"))

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 from llama_index.core.agent.workflow import FunctionAgent
-from llama_index.core.memory import Memory
+from llama_index.core.memory import BaseMemory, Memory
 from llama_index.core.tools import FunctionTool
 from llama_index.core.workflow import Context
 from memori import Attribution, InvalidAttributionError, Memori
@@ -80,11 +80,11 @@ async def test_one_agent_serves_many_each_with_their_own_memory(memori: Memori, 
         )
         tools = memory_tools_from_context(whose if carrier == "whose" else None)
         agent = FunctionAgent(tools=list(tools), llm=model.llm, initial_state={"person": person})
-        memory = MemoriMemory(entity_id=person, session_id="s") if carrier == "memory" else Memory.from_defaults(
-            session_id=person,
-            chat_store=MemoriAsyncChatStore(entity_id=person if carrier == "store" else "nobody"),
-            memory_blocks=[MemoriMemoryBlock(entity_id=person)] if carrier == "block" else [],
-        )  # fmt: skip
+        memory: BaseMemory = MemoriMemory(entity_id=person, session_id="s")
+        if carrier != "memory":
+            blocks = [MemoriMemoryBlock(entity_id=person)] if carrier == "block" else []
+            memory = Memory.from_defaults(session_id=person, memory_blocks=blocks)
+            memory.sql_store = MemoriAsyncChatStore(entity_id=person if carrier == "store" else "nobody")
         await agent.run("Hello.", memory=memory)
         return model
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.instrumentation.dispatcher import instrument_tags
+from llama_index.core.instrumentation.dispatcher import instrument_tags  # type: ignore[attr-defined]
 from memori import Embedder, Space, errors, suppress
 from numpy.typing import NDArray
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
-from llama_index.core.instrumentation.dispatcher import instrument_tags
+from llama_index.core.instrumentation.dispatcher import instrument_tags  # type: ignore[attr-defined]
 from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import ChatPromptTemplate
 from memori import LLMExtractor, Message
@@ -46,7 +46,8 @@ class _Asking:
         said = [ChatMessage(message.content, role=MessageRole(message.role)) for message in messages]
         with instrument_tags(INTERNAL):
             answer = self._llm.structured_predict(_shaped(schema), ChatPromptTemplate(message_templates=said))
-        return answer.model_dump()
+        found: dict[str, Any] = answer.model_dump()
+        return found
 
 
 class _Anything(BaseModel):
