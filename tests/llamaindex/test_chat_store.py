@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from tests.llamaindex.conftest import needs_chat_store
 from tests.llamaindex.models import Model
-from tests.llamaindex.test_messages import AS_JSON, EVERYTHING
+from tests.llamaindex.test_messages import EVERYTHING
 
 ACTIVE, ARCHIVED = MessageStatus.ACTIVE, MessageStatus.ARCHIVED
 
@@ -63,9 +63,9 @@ async def test_every_call_has_an_awaitable_twin(store: MemoriChatStore) -> None:
     await store.aset_messages("s", said("a", "b", "c"))
     await store.async_add_message("s", EVERYTHING)
 
-    assert await store.aget_messages("s") == [*said("a", "b", "c"), AS_JSON]
+    assert await store.aget_messages("s") == [*said("a", "b", "c"), EVERYTHING]
     assert await store.adelete_message("s", 0) == ChatMessage("a")
-    assert await store.adelete_last_message("s") == AS_JSON
+    assert await store.adelete_last_message("s") == EVERYTHING
     assert await store.aget_keys() == ["s"]
     assert texts(await store.adelete_messages("s")) == ["b", "c"]
 

@@ -65,10 +65,9 @@ def to_llama_index(message: Message) -> ChatMessage:
     try:
         return ChatMessage.model_validate(native)
     except Exception as error:  # noqa: BLE001 - validators of blocks are foreign code; one row must not hide the rest
-        logger.warning("a stored message holds what this llama-index-core cannot read; shown as text: %s", error)
+        logger.warning("a stored message holds what this llama-index-core cannot read; what it can is shown: %s", error)
     try:
-        readable = [block if _is_readable(block) else _as_text(block) for block in native["blocks"]]
-        return ChatMessage.model_validate({**native, "blocks": readable})
+        return ChatMessage.model_validate({**native, "blocks": [_readable(block) for block in native["blocks"]]})
     except Exception:  # noqa: BLE001 - as above: its text is still there
         return _rebuilt(message)
 
@@ -110,6 +109,12 @@ def _tool_call(block: ToolCallBlock) -> ToolCall:
         name=block.tool_name,
         arguments=arguments if isinstance(arguments, str) else json.dumps(arguments, default=str),
     )
+
+
+def _readable(block: Any) -> Any:
+    """The block, as it is or without the fields that hold nothing, which older versions refuse; else its text."""
+    bare = {name: value for name, value in block.items() if value is not None} if isinstance(block, dict) else block
+    return next((shape for shape in (block, bare) if _is_readable(shape)), None) or _as_text(block)
 
 
 def _is_readable(block: object) -> bool:
