@@ -7,7 +7,7 @@ RUN = $(UV) run --locked
 PACKAGES = memori-core memori-langchain memori-pydantic-ai memori-llamaindex
 CODE = packages examples benchmarks tests .ci
 
-.PHONY: help uv install demo format check test langchain pydanticai isolated build bench audit
+.PHONY: help uv install demo format check test langchain pydanticai llamaindex isolated build bench audit
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,15 @@ pydanticai: uv ## Test with the oldest Pydantic AI that is allowed; VERSIONS=hig
 		-r packages/memori-pydantic-ai/pyproject.toml 'memori-pydantic-ai @ ./packages/memori-pydantic-ai' \
 		'pydantic-ai-slim[anthropic,dbos,openai]'
 	@$(WITH_PYDANTIC_AI)/bin/python -m pytest -q tests/pydantic_ai
+
+WITH_LLAMAINDEX = .venv-llamaindex-$(VERSIONS)
+llamaindex: uv ## Test with the oldest LlamaIndex that is allowed; VERSIONS=highest: with the newest
+	@$(UV) venv --quiet --clear $(WITH_LLAMAINDEX)
+	@$(UV) pip install --quiet --python $(WITH_LLAMAINDEX) \
+		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1'
+	@$(UV) pip install --quiet --python $(WITH_LLAMAINDEX) --resolution $(VERSIONS) \
+		-r packages/memori-llamaindex/pyproject.toml 'memori-llamaindex @ ./packages/memori-llamaindex'
+	@$(WITH_LLAMAINDEX)/bin/python -m pytest -q tests/llamaindex
 
 isolated: uv ## Import each package with nothing but its own dependencies
 	@for package in $(PACKAGES); do \

@@ -36,7 +36,7 @@ def told(memori: Memori, entity: str, text: str, session: str = "earlier") -> No
 @pytest.mark.parametrize("streaming", [False, True])
 async def test_a_function_agent_knows_what_was_said_in_another_session(memori: Memori, streaming: bool) -> None:
     told(memori, "ada", "I live in Lisbon and I sail.")
-    model = Model(tool_call("weather", city="Lisbon"), "It is sunny where you live.", streaming=streaming)
+    model = Model(tool_call("weather", city="Lisbon"), "It is sunny where you live.")
     agent = FunctionAgent(tools=[weather], llm=model.llm, system_prompt="Be brief.", streaming=streaming)
     memory = MemoriMemory(entity_id="ada", session_id="today")
 
@@ -56,7 +56,7 @@ async def test_a_function_agent_knows_what_was_said_in_another_session(memori: M
 @pytest.mark.parametrize("streaming", [False, True])
 async def test_what_an_agent_calls_in_one_run(memori: Memori, recalls: Recalls, streaming: bool) -> None:
     told(memori, "ada", "I live in Lisbon.")
-    model = Model(tool_call("weather", city="Lisbon"), "Sunny.", streaming=streaming)
+    model = Model(tool_call("weather", city="Lisbon"), "Sunny.")
     agent = FunctionAgent(tools=[weather], llm=model.llm, streaming=streaming)
     WatchedMemory.calls.clear()
 

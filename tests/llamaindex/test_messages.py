@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import base64
+from typing import get_args
 
 import pytest
 from llama_index.core.base.llms.types import (
+    AudioBlock,
+    CacheControl,
+    CachePoint,
     ChatMessage,
     CitableBlock,
+    CitationBlock,
     DocumentBlock,
     ImageBlock,
     MessageRole,
     TextBlock,
     ThinkingBlock,
     ToolCallBlock,
+    VideoBlock,
 )
 from memori import Attribution, Memori, Message, ToolCall
 from memori_llamaindex import MemoriMemory
@@ -30,10 +36,21 @@ EVERYTHING = ChatMessage(
         ImageBlock(image=PIXEL),
         DocumentBlock(data=b"%PDF-1.4", title="plan"),
         CitableBlock(title="t", source="s", content=[TextBlock(text="cited")]),
+        CitationBlock(cited_content=TextBlock(text="c"), source="s", title="t", additional_location_info={"page": 3}),
+        AudioBlock(audio=b"RIFF", format="wav"),
+        VideoBlock(url="https://example.org/v.mp4", fps=2),
+        CachePoint(cache_control=CacheControl(type="ephemeral")),
         ToolCallBlock(tool_call_id="1", tool_name="weather", tool_kwargs={"city": "Rome", "days": 2}),
     ],
     additional_kwargs={"refusal": None, "reasoning": {"tokens": 12}},
 )
+
+
+def test_every_kind_of_block_is_tried() -> None:
+    [annotation] = get_args(ChatMessage.model_fields["blocks"].annotation)
+    kinds = {get_args(kind.model_fields["block_type"].annotation)[0] for kind in get_args(get_args(annotation)[0])}
+
+    assert {block.block_type for block in EVERYTHING.blocks} == kinds
 
 
 def test_every_kind_of_block_comes_back_as_it_was(memori: Memori) -> None:
@@ -65,11 +82,13 @@ def test_what_json_cannot_hold_is_stored_as_text_rather_than_refused(memori: Mem
     assert message.additional_kwargs["odd"].startswith("<object object")
 
 
-def test_a_block_from_a_newer_version_costs_only_itself(memori: Memori, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_block_from_a_newer_version_is_kept_as_data_and_read_as_text(
+    memori: Memori, caplog: pytest.LogCaptureFixture
+) -> None:
     memory = MemoriMemory(entity_id="ada", session_id="s")
     memory.put(ChatMessage("Before."))
     native = ChatMessage(role="assistant", blocks=[TextBlock(text="Look:")]).model_dump(mode="json")
-    native["blocks"].append({"block_type": "hologram", "light": 3})
+    native["blocks"] += [{"block_type": "hologram", "light": 3}, {"block_type": "poem", "text": "A sail."}]
     whole = Message("assistant", "Look:", payload=native)
     only = Message("assistant", "", payload={**native, "blocks": native["blocks"][1:]})
     memori.record_turn([whole, only], attribution=memory.attribution, resent=0)
@@ -77,8 +96,15 @@ def test_a_block_from_a_newer_version_costs_only_itself(memori: Memori, caplog: 
 
     shown = memory.get_all()
 
-    assert [message.content for message in shown] == ["Before.", "Look:", "", "After."]
+    assert [message.content for message in shown] == [
+        "Before.",
+        "Look:\n[hologram]\nA sail.",
+        "[hologram]\nA sail.",
+        "After.",
+    ]
     assert "hologram" in caplog.text
+    kept = [one.message.payload for one in memori.messages(attribution=memory.attribution)]
+    assert kept[1:3] == [whole.payload, only.payload]
 
 
 def test_what_another_integration_stored_in_the_session_is_shown_from_its_text(memori: Memori) -> None:
@@ -126,6 +152,16 @@ def test_what_memory_showed_is_dropped_when_an_application_stores_it_again(memor
     memory.set([*shown, ChatMessage("memory said: " + (shown[0].content or ""))])
 
     assert [message.content for message in memory.get_all()] == ["Do I sail?", "memory said: Do I sail?"]
+
+
+def test_a_tool_that_only_showed_memories_still_has_a_result(memori: Memori) -> None:
+    memori.remember("Ada sails.", attribution=Attribution("ada"))
+    memory = MemoriMemory(entity_id="ada", session_id="s")
+    shown = memori.context("Does Ada sail?", attribution=Attribution("ada")).text
+
+    memory.put(ChatMessage(shown, role="tool", additional_kwargs={"tool_call_id": "1"}))
+
+    assert [message.content for message in memory.get_all()] == ["(memories were shown here)"]
 
 
 def test_messages_given_to_memory_are_not_changed(memori: Memori) -> None:

@@ -6,7 +6,8 @@ import copy
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from memori import Attribution, Memori, errors
 from memori_llamaindex import MemoriMemory, connections, register
 from pydantic import ValidationError
 
-from tests.llamaindex.models import Model
+from tests.llamaindex.models import Model, tool_call
 
 RESTORE = """
 import asyncio, json, sys
@@ -211,3 +212,80 @@ def test_an_identity_is_never_made_up(missing: str) -> None:
 
     with pytest.raises(ValidationError, match=missing):
         MemoriMemory.from_defaults(**given)
+
+
+async def test_a_tool_that_edits_the_state_in_the_middle_of_a_run_loses_nothing(memori: Memori) -> None:
+    async def note(ctx: Context, text: str) -> str:
+        async with ctx.store.edit_state() as state:
+            state["note"] = text
+            await state["memory"].aput(ChatMessage(f"Note: {text}"))
+        return "noted"
+
+    note.__annotations__["ctx"] = Context  # LlamaIndex compares the annotation itself, which this module postpones
+    agent = FunctionAgent(tools=[note], llm=Model(tool_call("note", text="red"), "Noted.").llm)
+    context = Context(agent)
+    await agent.run("My boat is red.", ctx=context, memory=MemoriMemory(entity_id="ada", session_id="s"))
+
+    memory = await context.store.get("memory")
+    assert [m.content for m in memory.get_all()] == ["My boat is red.", "Note: red", None, "noted", "Noted."]
+
+
+class OnDisk:
+    """Where a durable state store keeps a run's state: text, of which nothing in this process is a part."""
+
+    def __init__(self) -> None:
+        self.saved: str | None = None
+
+    async def load(self) -> Any:
+        from workflows.context.state_store import StateRecord
+
+        return None if self.saved is None else StateRecord.model_validate_json(self.saved)
+
+    async def save(self, record: Any) -> None:
+        self.saved = record.model_dump_json()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[OnDisk]:
+        yield self
+
+
+async def test_a_memory_in_a_durable_state_store_goes_on_where_it_was(memori: Memori) -> None:
+    state_store = pytest.importorskip(
+        "workflows.context.state_store", reason="install llama-index-workflows with durable state stores: >= 2.26"
+    )
+    if not hasattr(state_store, "StateStoreFacade"):
+        pytest.skip("install llama-index-workflows with durable state stores: >= 2.26")
+    disk = OnDisk()
+    store = state_store.StateStoreFacade(disk)
+    await store.set("memory", MemoriMemory(entity_id="ada", session_id="s"))
+    await (await store.get("memory")).aput(ChatMessage("First."))
+    async with store.edit_state() as state:
+        await state["memory"].aput(ChatMessage("Second."))
+
+    again = await state_store.StateStoreFacade(disk).get("memory")
+
+    assert isinstance(again, MemoriMemory)
+    assert [message.content for message in again.get_all()] == ["First.", "Second."]
+    assert "First." not in str(disk.saved)
+
+
+async def test_a_context_keeps_the_person_of_its_first_run(memori: Memori) -> None:
+    agent = FunctionAgent(llm=Model("Noted.").llm)
+    context = Context(agent)
+    await agent.run("I am Ada.", ctx=context, memory=MemoriMemory(entity_id="ada", session_id="s"))
+
+    # LlamaIndex's own behaviour, which is why the README says: a new Context for another person.
+    await agent.run("I am Bob.", ctx=context, memory=MemoriMemory(entity_id="bob", session_id="s"))
+
+    assert MemoriMemory(entity_id="bob", session_id="s").get_all() == []
+
+
+async def test_a_memory_given_to_the_agent_and_not_to_the_run_is_ignored_by_llama_index(memori: Memori) -> None:
+    memory = MemoriMemory(entity_id="ada", session_id="s")
+    agent = FunctionAgent(llm=Model("Noted.").llm, memory=memory)  # type: ignore[call-arg]
+
+    await agent.run("Hello.")
+
+    assert memory.get_all() == []
+    await agent.run("Hello.", memory=memory)
+    assert len(memory.get_all()) == 2

@@ -39,6 +39,7 @@ from .model import (
     Role,
     StoredMessage,
     ToolCall,
+    Transcript,
     Triple,
 )
 from .storage.base import Condition, Expectation, FoundItem, ItemWrite
@@ -85,6 +86,7 @@ __all__ = [
     "StructuredModel",
     "StructuredReply",
     "ToolCall",
+    "Transcript",
     "Triple",
     "UnknownFactError",
     "UnknownSourceError",

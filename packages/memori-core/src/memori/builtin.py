@@ -149,6 +149,12 @@ def memori_llm_adapters() -> Iterable[Provider]:
             matches=("langchain_core.language_models.",),
         ),
         Provider(
+            "llamaindex",
+            "memori.llm.adapters.llamaindex:LlamaIndexAdapter",
+            install="pip install memori-llamaindex",
+            matches=("llama_index.core.",),
+        ),
+        Provider(
             "openai",
             "memori.llm.adapters.openai:OpenAIAdapter",
             install="pip install 'memori-core[openai]'",

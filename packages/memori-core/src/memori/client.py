@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +46,7 @@ from .model import (
     Reindexed,
     Reverted,
     StoredMessage,
+    Transcript,
 )
 from .process import BoundedExecutor, fork_gate, on_fork
 
@@ -72,24 +72,10 @@ R = TypeVar("R")
 
 
 def _twin(method: Callable[Concatenate[Memori, P], R]) -> Callable[Concatenate[Memori, P], Coroutine[Any, Any, R]]:
-    """The awaitable twin of a method: the same call in one of Memori's own threads, with the caller's context.
-
-    A storage that shares its host's connection says in which thread instead.
-    """
+    """The awaitable twin of a method: the same call in one of Memori's own threads, with the caller's context."""
 
     async def run(self: Memori, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        hosted = self._ready().awaitable(method)
-        if hosted is not None:
-            return await hosted(self, *args, **kwargs)
-        future = self.executor.submit(method, self, *args, **kwargs)
-        try:
-            return await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if future.cancelled() and task is not None and not task.cancelling():
-                # Nobody cancelled the caller: close() dropped a call that was still waiting for a thread.
-                raise ClosedError("This Memori object was closed before the call began.") from None
-            raise
+        return await self.executor.run(method, self, *args, **kwargs)
 
     update_wrapper(run, method)
     run.__name__ = f"a{method.__name__}"
@@ -267,14 +253,39 @@ class Memori:
             to_messages(messages), self._own(attribution), resent=resent, conversation_id=None, join=False
         )
 
+    def transcript(self, *, attribution: Attribution | None = None, archived: bool | None = False) -> Transcript:
+        """The messages of the attribution's session, and its version, for those who edit them.
+
+        `archived`: only archived messages, only the others (False), or all (None).
+        """
+        return self._ready().transcript(self._who_in_session(attribution, "transcript"), archived=archived)
+
     def replace_messages(
-        self, messages: MessageLike | Iterable[MessageLike], *, attribution: Attribution | None = None
-    ) -> None:
-        """Make the attribution's session hold exactly these messages. What was learnt from the old ones stays."""
-        who = self._who(attribution)
-        if who.session_id is None:
-            raise MissingAttributionError("replace_messages needs a session: Attribution(..., session_id=...).")
-        self._ready().replace_messages(who, self._redacted(to_messages(messages)), now=datetime.now(UTC))
+        self,
+        messages: MessageLike | Iterable[MessageLike],
+        *,
+        attribution: Attribution | None = None,
+        expected: int | None = None,
+    ) -> Transcript:
+        """Make the attribution's session hold exactly these messages. What was learnt from the old ones stays.
+
+        Archived messages stay archived. With `expected`, raises `VersionConflictError` when the transcript's version
+        is another.
+        """
+        who = self._who_in_session(attribution, "replace_messages")
+        turn = self._redacted(to_messages(messages))
+        return self._ready().replace_messages(who, turn, expected=expected, now=datetime.now(UTC))
+
+    def delete_messages(self, keys: Collection[str], *, attribution: Attribution | None = None) -> int:
+        """Delete messages of the attribution's session by key for good; return how many. What was learnt stays."""
+        return self._ready().delete_messages(self._who_in_session(attribution, "delete_messages"), keys)
+
+    def archive_messages(
+        self, keys: Collection[str], *, attribution: Attribution | None = None, archived: bool = True
+    ) -> int:
+        """Keep messages of the session out of what is shown, or put them back; return how many changed."""
+        who = self._who_in_session(attribution, "archive_messages")
+        return self._ready().archive_messages(who, keys, archived=archived)
 
     def messages(
         self,
@@ -519,7 +530,10 @@ class Memori:
 
     arecord = _twin(record)
     arecord_turn = _twin(record_turn)
+    atranscript = _twin(transcript)
     areplace_messages = _twin(replace_messages)
+    adelete_messages = _twin(delete_messages)
+    aarchive_messages = _twin(archive_messages)
     amessages = _twin(messages)
     aconversations = _twin(conversations)
     arecall = _twin(recall)
@@ -691,6 +705,12 @@ class Memori:
                 "or pass attribution=Attribution('user-id')."
             )
         return present
+
+    def _who_in_session(self, given: Attribution | None, call: str) -> Attribution:
+        who = self._who(given)
+        if who.session_id is None:
+            raise MissingAttributionError(f"{call} needs a session: Attribution(..., session_id=...).")
+        return who
 
     def _own(self, attribution: Attribution) -> Attribution:
         """The attribution, in this object's namespace unless it names one."""

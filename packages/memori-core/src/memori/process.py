@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from .errors import OverloadedError
+from .errors import ClosedError, OverloadedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -160,6 +160,24 @@ class BoundedExecutor:
                 raise
         future.add_done_callback(self._finished)
         return future
+
+    async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Await the call without blocking the event loop. Raises `ClosedError` when `close` dropped it unbegun.
+
+        A host that shares its connection with its storage says in which thread instead.
+        """
+        hosted = None if self._host is None else self._host.awaitable(function)
+        if hosted is not None:
+            return await hosted(*args, **kwargs)
+        future = self.submit(function, *args, **kwargs)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if future.cancelled() and task is not None and not task.cancelling():
+                # Nobody cancelled the caller: close() dropped a call that was still waiting for a thread.
+                raise ClosedError("This Memori object was closed before the call began.") from None
+            raise
 
     def close(self) -> None:
         """Finish what is running, drop what is waiting."""

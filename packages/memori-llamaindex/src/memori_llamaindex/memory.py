@@ -12,11 +12,11 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 from llama_index.core.llms.llm import LLM
 from llama_index.core.memory import BaseMemory
 from llama_index.core.utils import get_tokenizer
-from memori import Attribution, Memori, StoredMessage
-from pydantic import Field, field_validator, model_validator
+from memori import Attribution, Memori, StoredMessage, telemetry
+from pydantic import Field, field_validator
 
 from . import blocks
-from .connections import DEFAULT, check_name, connected
+from .identity import Identified, check_session
 from .messages import role_of, to_llama_index, to_memori
 from .window import Tokenizer, newest_turns
 
@@ -41,7 +41,7 @@ class _Request:
     said: tuple[str, ...]
 
 
-class MemoriMemory(BaseMemory):
+class MemoriMemory(Identified, BaseMemory):
     """One session of one person with an agent: `agent.run(..., memory=MemoriMemory(...))`.
 
     What is said is stored in the database of the Memori object registered as `connection` and learnt from in the
@@ -57,24 +57,16 @@ class MemoriMemory(BaseMemory):
     Reading or writing history raises `memori.StorageError` when the database cannot; recall never raises.
     """
 
-    entity_id: str = Field(frozen=True)
     session_id: str = Field(frozen=True)
-    process_id: str | None = Field(default=None, frozen=True)
-    connection: str = Field(default=DEFAULT, frozen=True)
     recall_limit: int = Field(default=5, ge=1, le=100)
     recall_timeout: float = Field(default=2.0, gt=0)
     token_limit: int = Field(default=DEFAULT_TOKEN_LIMIT, ge=1)
     insert_method: Literal["user", "system"] = "user"
 
-    @field_validator("connection")
+    @field_validator("session_id")
     @classmethod
-    def _check_connection(cls, connection: str) -> str:
-        return check_name(connection)
-
-    @model_validator(mode="after")
-    def _check_identity(self) -> Self:
-        Attribution(self.entity_id, self.process_id, self.session_id)
-        return self
+    def _check_session(cls, session_id: str) -> str:
+        return check_session(session_id)
 
     @classmethod
     def class_name(cls) -> str:
@@ -195,9 +187,6 @@ class MemoriMemory(BaseMemory):
         """Await `reset` without blocking the event loop."""
         await self.aset([])
 
-    def _core(self) -> Memori:
-        return connected(self.connection)
-
     def _request(
         self, core: Memori, stored: list[StoredMessage], given: str | ChatMessage | None, initial_token_count: int
     ) -> _Request:
@@ -223,7 +212,7 @@ class MemoriMemory(BaseMemory):
     def _missed(self, error: Exception) -> str:
         if isinstance(error, TimeoutError) and not str(error):
             error = TimeoutError(f"no answer within {self.recall_timeout:g} s")
-        logger.warning("recall failed, this turn goes on without memory: %s: %s", type(error).__name__, error)
+        telemetry.failure(logger, "recall (this turn goes on without memory)", error)
         return ""
 
     def _shown(self, request: _Request, block: str) -> list[ChatMessage]:

@@ -24,6 +24,7 @@ _ROLES: Mapping[MessageRole, Role] = {
     MessageRole.FUNCTION: "tool",
     MessageRole.TOOL: "tool",
 }
+SHOWN = "(memories were shown here)"
 _CONTEXT = re.compile(r"<memori_context\b[^>]*>.*?</memori_context>\s*", re.DOTALL)
 _THOUGHT = re.compile(r"^Thought:", re.MULTILINE)
 _ANSWER = re.compile(r"^Answer:", re.MULTILINE)
@@ -56,7 +57,7 @@ def to_memori(message: ChatMessage) -> Message:
 def to_llama_index(message: Message) -> ChatMessage:
     """The native message that was stored; one built from its text where it came from elsewhere.
 
-    Blocks that this version of LlamaIndex does not know are left out.
+    A block that this version of LlamaIndex does not know is read as text; what is stored of it stays as it is.
     """
     native = message.payload
     if native is None or not {"role", "blocks", "additional_kwargs"} <= native.keys():
@@ -64,10 +65,9 @@ def to_llama_index(message: Message) -> ChatMessage:
     try:
         return ChatMessage.model_validate(native)
     except Exception as error:  # noqa: BLE001 - validators of blocks are foreign code; one row must not hide the rest
-        readable = [block for block in native["blocks"] if _is_readable(block)]
-        logger.warning("a stored message holds what this llama-index-core cannot read; shown without it: %s", error)
+        logger.warning("a stored message holds what this llama-index-core cannot read; what it can is shown: %s", error)
     try:
-        return ChatMessage.model_validate({**native, "blocks": readable}) if readable else _rebuilt(message)
+        return ChatMessage.model_validate({**native, "blocks": [_readable(block) for block in native["blocks"]]})
     except Exception:  # noqa: BLE001 - as above: its text is still there
         return _rebuilt(message)
 
@@ -80,6 +80,9 @@ def without_context(message: ChatMessage) -> ChatMessage:
             blocks.append(block)
         elif text := _CONTEXT.sub("", block.text):
             blocks.append(block.model_copy(update={"text": text}))
+    if message.blocks and not blocks and role_of(message) == "tool":
+        # Some models refuse a result that is empty.
+        blocks = [TextBlock(text=SHOWN)]
     return message.model_copy(update={"blocks": blocks})
 
 
@@ -108,12 +111,25 @@ def _tool_call(block: ToolCallBlock) -> ToolCall:
     )
 
 
+def _readable(block: Any) -> Any:
+    """The block, as it is or without the fields that hold nothing, which older versions refuse; else its text."""
+    bare = {name: value for name, value in block.items() if value is not None} if isinstance(block, dict) else block
+    return next((shape for shape in (block, bare) if _is_readable(shape)), None) or _as_text(block)
+
+
 def _is_readable(block: object) -> bool:
     try:
         ChatMessage.model_validate({"blocks": [block]})
     except Exception:  # noqa: BLE001 - whatever a validator raises, the block cannot be read
         return False
     return True
+
+
+def _as_text(block: object) -> TextBlock:
+    """What a block says, as far as that can be told; else what it is."""
+    fields = block if isinstance(block, Mapping) else {}
+    said = next((fields[name] for name in ("text", "content") if isinstance(fields.get(name), str)), None)
+    return TextBlock(text=f"[{fields.get('block_type', 'unknown')}]" if said is None else said)
 
 
 def _rebuilt(message: Message) -> ChatMessage:

@@ -204,6 +204,11 @@ def joined(block: str, content: str) -> str:
     return f"{block}\n\n{content}"
 
 
+def is_context(text: str) -> bool:
+    """Whether a context block is in the text already."""
+    return _BLOCK.search(text) is not None
+
+
 def spoken(parts: Iterable[str]) -> str:
     """Return what a message's texts say, without any context block that an earlier call put there.
 

@@ -13,7 +13,7 @@ from ..model import Attribution, Message
 from ..suppression import suppressed
 from ..telemetry import failure
 from .base import Inject, Memory, Method
-from .generators import Deferred, silencing
+from .generators import Deferred
 from .inject import Recaller
 from .managers import AsyncCapturedManager, CapturedManager
 from .raw import Whole, captured_response
@@ -71,11 +71,9 @@ class Layer:
         Who is speaking is settled here and now: the coroutine or stream it returns may be consumed anywhere.
         """
         names = method.positional[: len(args)]
-        if len(names) < len(args) or suppressed():
+        if len(names) < len(args) or not kwargs.keys().isdisjoint(names) or suppressed():
             return function(*args, **kwargs)
         arguments = method.dialect.materialise({**dict(zip(names, args, strict=True)), **kwargs})
-        if method.outermost:
-            function = functools.partial(silencing, function)
         if names:
             function = functools.partial(_by_position, function, names)
         turn = self._turn(method, arguments)

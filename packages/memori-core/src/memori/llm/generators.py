@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -9,11 +10,20 @@ from typing import Any
 from ..suppression import suppress
 
 
-def silencing(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a client's method with every registered client underneath it silent, and so is what it gives back."""
-    with suppress():
-        found = function(*args, **kwargs)
-    if inspect.iscoroutine(found):
+def silent(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A client's method with every registered client underneath it silent, and so is what it gives back."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with suppress():
+            return _kept(function(*args, **kwargs))
+
+    return call
+
+
+def _kept(found: Any) -> Any:
+    """What was given back, silent as long as it runs."""
+    if inspect.isawaitable(found):
         return _awaited(found)
     if hasattr(found, "__anext__"):
         return _AsyncSilencing(found)
@@ -22,7 +32,7 @@ def silencing(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 async def _awaited(call: Awaitable[Any]) -> Any:
     with suppress():
-        return await call
+        return _kept(await call)
 
 
 class _Silencing:

@@ -18,7 +18,9 @@ from ..process import on_fork
 from ..structured import StructuredModel
 from .base import Adapter, Inject, Memory, Method
 from .capture import Capture, Layer, Speaker
+from .generators import silent
 from .inject import BlockCache, Recaller
+from .placing import has_own, place, remove
 from .record import Recorder
 from .streams import Listener
 from .threads import Threads
@@ -156,19 +158,31 @@ class LLMRegistry(Generic[ParentT]):
 
     def _wrap(self, client: Any, adapter: Adapter, methods: tuple[Method, ...], layer: Layer) -> None:
         for method in methods:
-            self._wrap_one(client, method.path, layer, functools.partial(_call, layer, method))
+            around = functools.partial(_call, layer, method)
+            self._wrap_one(client, method.path, layer, around, innermost=silent if method.outermost else None)
         for path in adapter.copies:
             self._wrap_one(client, path, layer, functools.partial(self._copy, layer, adapter))
         _forget_views(client, adapter, methods)
 
-    def _wrap_one(self, client: Any, path: str, layer: Layer, around: Callable[..., Any]) -> None:
+    def _wrap_one(
+        self,
+        client: Any,
+        path: str,
+        layer: Layer,
+        around: Callable[..., Any],
+        *,
+        innermost: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+    ) -> None:
         holder, name = _resolve(client, path)
         present = self._find(holder, name)
         if present is not None and present._self_layer.active:
             present._self_layer.speaker = layer.speaker or present._self_layer.speaker
             return
-        inherited = name not in getattr(holder, "__dict__", {})
-        setattr(holder, name, _Wrapper(_attribute(holder, name), around, layer, self, inherited=inherited))
+        inherited = not has_own(holder, name)
+        wrapped = _attribute(holder, name)
+        if innermost is not None and inherited:
+            wrapped = innermost(wrapped)
+        place(holder, name, _Wrapper(wrapped, around, layer, self, inherited=inherited))
 
     def _copy(
         self, layer: Layer, adapter: Adapter, function: Callable[..., Any], _: Any, args: Any, kwargs: Any
@@ -261,8 +275,8 @@ def _chain(function: Any) -> list[Any]:
 def _unwrap(holder: Any, name: str, wrapper: _Wrapper) -> None:
     """Take a wrapper out from where it is; what others put around it stays."""
     chain = _chain(_attribute(holder, name))
-    place = next(index for index, found in enumerate(chain) if found is wrapper)
-    outer = chain[place - 1] if place else None
+    depth = next(index for index, found in enumerate(chain) if found is wrapper)
+    outer = chain[depth - 1] if depth else None
     if outer is not None:
         # Inside a plain closure nothing can be replaced: the wrapper stays there, disabled.
         if isinstance(outer, _PROXY):
@@ -270,6 +284,6 @@ def _unwrap(holder: Any, name: str, wrapper: _Wrapper) -> None:
         if isinstance(outer, _Wrapper):
             outer._self_inherited = wrapper._self_inherited
     elif wrapper._self_inherited:
-        delattr(holder, name)
+        remove(holder, name)
     else:
-        setattr(holder, name, wrapper.__wrapped__)
+        place(holder, name, wrapper.__wrapped__)

@@ -99,12 +99,15 @@ def to_message(row: Row, codec: Codec) -> Message:
 
 
 def to_stored_message(row: Row, codec: Codec) -> StoredMessage:
-    """The message of a row with its place; the row carries the session's external id as `session`."""
+    """The message of a row with its place; the row carries the session's external id as `session`.
+
+    It may carry the conversation's own id, if it has one, as `conversation`.
+    """
     return StoredMessage(
         key=row["id"],
         message=to_message(row, codec),
         session_id=row["session"],
-        conversation_id=row["conversation_id"],
+        conversation_id=row.get("conversation") or row["conversation_id"],
         position=row["position"],
         archived=bool(row["archived"]),
     )
