@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anthropic as anthropic_sdk
+import boto3
 import httpx
 import openai as openai_sdk
 from anthropic import Anthropic, AsyncAnthropic
+from botocore.config import Config
 from google.genai import Client
 from google.genai.types import HttpOptions
 from memori.cli.loopback import LoopbackServer
@@ -63,3 +65,14 @@ async def async_google(server: LoopbackServer) -> AsyncIterator[Client]:
         client = _google(server, httpx_async_client=http)
         yield client
         client.close()
+
+
+_aws = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")
+
+
+@contextmanager
+def bedrock(server: LoopbackServer) -> Iterator[Any]:
+    once = Config(retries={"total_max_attempts": 1}, tcp_keepalive=False)
+    client = _aws.client("bedrock-runtime", endpoint_url=server.url.removesuffix("/v1"), config=once)
+    yield client
+    client.close()

@@ -130,6 +130,12 @@ def memori_llm_adapters() -> Iterable[Provider]:
             matches=("anthropic.",),
         ),
         Provider(
+            "bedrock",
+            "memori.llm.adapters.bedrock:BedrockAdapter",
+            install="pip install 'memori-core[bedrock]'",
+            matches=("botocore.client.",),
+        ),
+        Provider(
             "google",
             "memori.llm.adapters.google:GoogleAdapter",
             install="pip install 'memori-core[google]'",

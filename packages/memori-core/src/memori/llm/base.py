@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -47,6 +47,7 @@ class Request:
     message a human wrote, or None. `query`: what that message says, without markers for its images and files.
     `stream`: the answer comes in pieces. `raw`: what the caller gets is the HTTP response around it. `stateful`: the
     provider keeps the conversation under the id of its answer. `thread`: the id of the kept one this request goes on.
+    `model`: the one that was asked for, where answers don't say which gave them.
     """
 
     messages: tuple[Message, ...]
@@ -56,6 +57,7 @@ class Request:
     raw: Raw = ""
     stateful: bool = False
     thread: str | None = None
+    model: str | None = None
 
     @property
     def said(self) -> tuple[Message, ...]:
@@ -115,6 +117,13 @@ class Dialect(ABC):
 
         Its payload is `provenance(...)`.
         """
+
+    def listen(self, response: Any, hear: Callable[[Any], Any]) -> Any:
+        """Return the response to a streaming request with `hear` around what is still to be read of it.
+
+        None where nothing is: the answer is there.
+        """
+        return hear(response) if hasattr(response, "__next__") or hasattr(response, "__anext__") else None
 
     @abstractmethod
     def gather(self) -> Gatherer:

@@ -13,10 +13,11 @@ from ..suppression import suppressed
 from ..telemetry import failure
 from .base import Inject, Memory, Method
 from .inject import Recaller
+from .listener import Listener
 from .managers import AsyncCapturedManager, CapturedManager
 from .raw import Whole, captured_response
 from .record import Recorder, Turn
-from .streams import Listener, captured
+from .streams import captured
 
 log = logging.getLogger("memori.llm")
 
@@ -83,8 +84,8 @@ class Layer:
     def _run(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
         turn = replace(turn, block=self.capture.recaller.block(turn.request, turn.attribution))
         response = function(**self._with_context(method, arguments, turn.block))
-        if _still_to_come(turn, response):
-            return self._heard(method, response, turn)
+        if (heard := self._heard(method, response, turn)) is not None:
+            return heard
         recorder = self.capture.recorder
         recorder.wait(recorder.start(turn, _answer(method, response, turn)))
         return response
@@ -94,8 +95,8 @@ class Layer:
     ) -> Any:
         turn = replace(turn, block=await self.capture.recaller.ablock(turn.request, turn.attribution))
         response = await function(**self._with_context(method, arguments, turn.block))
-        if _still_to_come(turn, response):
-            return self._heard(method, response, turn)
+        if (heard := self._heard(method, response, turn)) is not None:
+            return heard
         recorder = self.capture.recorder
         await recorder.await_(recorder.start(turn, await _awaited_answer(method, response, turn)))
         return response
@@ -161,22 +162,22 @@ class Layer:
             failure(log, "adding memory to a registered client's call", error)
             return arguments
 
-    def _heard(self, method: Method, response: Any, turn: Turn) -> Any:
-        """What is still to be read, with an ear on it."""
+    def _heard(self, method: Method, response: Any, turn: Turn) -> Any | None:
+        """The response with an ear on what is still to be read of it, or None when the answer is there."""
+        request = turn.request
+        if not (request.stream or request.raw == "streamed"):
+            return None
+
+        def hear(stream: Any) -> Any:
+            gatherer = method.dialect.gather() if request.stream else Whole(method.dialect)
+            listener = Listener(gatherer, turn, self.capture.recorder, self.capture.listening)
+            return captured_response(stream, listener) if request.raw else captured(stream, listener)
+
         try:
-            gatherer = method.dialect.gather() if turn.request.stream else Whole(method.dialect)
+            return hear(response) if request.raw else method.dialect.listen(response, hear)
         except Exception as error:  # noqa: BLE001 - the application must get its stream
             failure(log, "reading a registered client's answer", error)
             return response
-        listener = Listener(gatherer, turn, self.capture.recorder, self.capture.listening)
-        return captured_response(response, listener) if turn.request.raw else captured(response, listener)
-
-
-def _still_to_come(turn: Turn, response: Any) -> bool:
-    """Whether the answer is not there yet."""
-    if turn.request.raw:
-        return turn.request.stream or turn.request.raw == "streamed"
-    return turn.request.stream and (hasattr(response, "__next__") or hasattr(response, "__anext__"))
 
 
 def _answer(method: Method, response: Any, turn: Turn) -> Message | None:

@@ -17,8 +17,8 @@ from ..process import on_fork
 from .base import Adapter, Inject, Memory, Method
 from .capture import Capture, Layer, Speaker
 from .inject import BlockCache, Recaller
+from .listener import Listener
 from .record import Recorder
-from .streams import Listener
 from .threads import Threads
 
 ParentT = TypeVar("ParentT")
