@@ -5,7 +5,7 @@ Another provider is another `Wire`, passed to `LoopbackServer(wires=...)` next t
 
 from memori.cli.loopback import WIRES, Answer, Call, LoopbackServer, Script, Wire, chat_completions
 
-from .clients import anthropic, async_anthropic, async_google, async_openai, bedrock, google, openai
+from .clients import anthropic, async_anthropic, async_google, async_openai, async_xai, bedrock, google, openai, xai
 
 __all__ = [
     "WIRES",
@@ -18,8 +18,10 @@ __all__ = [
     "async_anthropic",
     "async_google",
     "async_openai",
+    "async_xai",
     "bedrock",
     "chat_completions",
     "google",
     "openai",
+    "xai",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
+from xai_sdk.chat import user
 
 from tests.loopback import (
     LoopbackServer,
@@ -14,9 +15,11 @@ from tests.loopback import (
     async_anthropic,
     async_google,
     async_openai,
+    async_xai,
     bedrock,
     google,
     openai,
+    xai,
 )
 
 QUESTION = "What do I like?"
@@ -273,7 +276,45 @@ _BEDROCK = {
     "invoke stream": _invoke_stream,
 }
 
+
+def _chat(client: Any) -> Any:
+    return client.chat.create(model="m", messages=[user(QUESTION)])
+
+
+def _response(response: Any) -> Any:
+    return response.content, response.role, response.finish_reason, [call.id for call in response.tool_calls]
+
+
+def _xai_stream(client: Any) -> Any:
+    pairs = list(_chat(client).stream())
+    return [chunk.content for _, chunk in pairs], _response(pairs[-1][0])
+
+
+async def _axai_stream(client: Any) -> Any:
+    pairs = [pair async for pair in _chat(client).stream()]
+    return [chunk.content for _, chunk in pairs], _response(pairs[-1][0])
+
+
+async def _axai(client: Any) -> Any:
+    return _response(await _chat(client).sample())
+
+
+async def _axai_parse(client: Any) -> Any:
+    response, parsed = await _chat(client).parse(Liked)
+    return _response(response), parsed
+
+
+def _xai_parse(client: Any) -> Any:
+    response, parsed = _chat(client).parse(Liked)
+    return _response(response), parsed
+
+
+_XAI = {"sample": lambda client: _response(_chat(client).sample()), "stream": _xai_stream, "parse": _xai_parse}
+_AXAI = {"sample": _axai, "stream": _axai_stream, "parse": _axai_parse}
+
 WAYS = [
+    *_sync_ways("xai", xai, _XAI),
+    *_async_ways("xai", async_xai, _AXAI),
     *_sync_ways("bedrock", bedrock, _BEDROCK),
     *_sync_ways("google", google, _GOOGLE),
     *_async_ways("google", async_google, _AGOOGLE),

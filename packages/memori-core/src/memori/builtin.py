@@ -147,4 +147,10 @@ def memori_llm_adapters() -> Iterable[Provider]:
             install="pip install 'memori-core[openai]'",
             matches=("openai.",),
         ),
+        Provider(
+            "xai",
+            "memori.llm.adapters.xai:XAIAdapter",
+            install="pip install 'memori-core[xai]'",
+            matches=("xai_sdk.",),
+        ),
     ]

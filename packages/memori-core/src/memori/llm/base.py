@@ -135,13 +135,17 @@ class Method:
     """A method of a client: its dotted path ("chat.completions.create"), how it speaks, and whether it is awaited.
 
     `helper`: what it returns at once is a context manager whose `__enter__` makes the request and returns an object
-    that reads the stream from its attribute `_raw_stream`.
+    that reads the stream from its attribute `_raw_stream`. `lazy`: an asynchronous one that is not awaited; it returns
+    an iterator, and the request may wait until that is read. `positional`: names of the arguments that callers may pass
+    by position.
     """
 
     path: str
     dialect: Dialect
     asynchronous: bool = False
     helper: bool = False
+    lazy: bool = False
+    positional: tuple[str, ...] = ()
 
 
 class Adapter(ABC):

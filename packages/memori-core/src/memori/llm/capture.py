@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,12 +69,16 @@ class Layer:
 
         Who is speaking is settled here and now: the coroutine or stream it returns may be consumed anywhere.
         """
-        if args or suppressed():
+        named = dict(zip(method.positional, args, strict=False))
+        # Those that are too many, or given twice, are the client's to refuse.
+        if len(args) > len(named) or named.keys() & kwargs or suppressed():
             return function(*args, **kwargs)
-        arguments = method.dialect.materialise(kwargs)
+        arguments = method.dialect.materialise({**named, **kwargs})
         turn = self._turn(method, arguments)
         if turn is None:
             return function(**arguments)
+        if method.lazy:
+            return self._run_later(method, function, arguments, turn)
         if method.helper:
             run = self._help_async if method.asynchronous else self._help
         else:
@@ -100,6 +104,15 @@ class Layer:
         recorder = self.capture.recorder
         await recorder.await_(recorder.start(turn, await _awaited_answer(method, response, turn)))
         return response
+
+    async def _run_later(
+        self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn
+    ) -> AsyncIterator[Any]:
+        turn = replace(turn, block=await self.capture.recaller.ablock(turn.request, turn.attribution))
+        response = aiter(function(**self._with_context(method, arguments, turn.block)))
+        heard = self._heard(method, response, turn)
+        async for chunk in response if heard is None else heard:
+            yield chunk
 
     def _help(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
         turn = replace(turn, block=self.capture.recaller.block(turn.request, turn.attribution))
