@@ -142,6 +142,12 @@ def memori_llm_adapters() -> Iterable[Provider]:
             matches=("google.genai.",),
         ),
         Provider(
+            "litellm",
+            "memori.llm.adapters.litellm:LiteLLMAdapter",
+            install="pip install 'memori-core[litellm]'",
+            matches=("litellm.",),
+        ),
+        Provider(
             "openai",
             "memori.llm.adapters.openai:OpenAIAdapter",
             install="pip install 'memori-core[openai]'",

@@ -461,6 +461,14 @@ class Memori:
             self, adapters, self.plugins.load, self, inject=options.inject, recall_budget=options.timeout
         )
 
+    def enable(self) -> Memori:
+        """Hear every call through LiteLLM in this process, its routers' too. Returns this object."""
+        return self.llm.enable()
+
+    def disable(self) -> Memori:
+        """End what `enable` began. Returns this object."""
+        return self.llm.disable()
+
     @lazy
     def config(self) -> Config:
         """`config.storage.build()` creates or migrates the tables now."""

@@ -137,7 +137,7 @@ class Method:
     `helper`: what it returns at once is a context manager whose `__enter__` makes the request and returns an object
     that reads the stream from its attribute `_raw_stream`. `lazy`: an asynchronous one that is not awaited; it returns
     an iterator, and the request may wait until that is read. `positional`: names of the arguments that callers may pass
-    by position.
+    by position. `nested`: what it calls may be registered too; then it is heard once, out here.
     """
 
     path: str
@@ -146,6 +146,7 @@ class Method:
     helper: bool = False
     lazy: bool = False
     positional: tuple[str, ...] = ()
+    nested: bool = False
 
 
 class Adapter(ABC):
@@ -156,6 +157,9 @@ class Adapter(ABC):
 
     views: tuple[str, ...] = ()
     """Names of cached attributes of a client, or of what is on the way to a method, that hold on to the method."""
+
+    everything: Any = None
+    """What to register so that every call through this library is heard, whoever makes it."""
 
     @abstractmethod
     def methods(self, client: Any) -> Sequence[Method]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +36,21 @@ class Capture:
     recorder: Recorder
     inject: Inject = "user"
     listening: set[Listener] = field(default_factory=set)
+    _outside: ContextVar[bool] = field(default_factory=lambda: ContextVar("memori_nested_call", default=False))
+
+    @property
+    def outside(self) -> bool:
+        """Whether a call is made by another that is heard already."""
+        return self._outside.get()
+
+    @contextmanager
+    def nesting(self, method: Method) -> Iterator[None]:
+        """Make a call that may make others."""
+        token = self._outside.set(self.outside or method.nested)
+        try:
+            yield
+        finally:
+            self._outside.reset(token)
 
 
 class Layer:
@@ -71,7 +88,7 @@ class Layer:
         """
         named = dict(zip(method.positional, args, strict=False))
         # Those that are too many, or given twice, are the client's to refuse.
-        if len(args) > len(named) or named.keys() & kwargs or suppressed():
+        if len(args) > len(named) or named.keys() & kwargs or suppressed() or self.capture.outside:
             return function(*args, **kwargs)
         arguments = method.dialect.materialise({**named, **kwargs})
         turn = self._turn(method, arguments)
@@ -87,7 +104,8 @@ class Layer:
 
     def _run(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
         turn = replace(turn, block=self.capture.recaller.block(turn.request, turn.attribution))
-        response = function(**self._with_context(method, arguments, turn.block))
+        with self.capture.nesting(method):
+            response = function(**self._with_context(method, arguments, turn.block))
         if (heard := self._heard(method, response, turn)) is not None:
             return heard
         recorder = self.capture.recorder
@@ -98,7 +116,8 @@ class Layer:
         self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn
     ) -> Any:
         turn = replace(turn, block=await self.capture.recaller.ablock(turn.request, turn.attribution))
-        response = await function(**self._with_context(method, arguments, turn.block))
+        with self.capture.nesting(method):
+            response = await function(**self._with_context(method, arguments, turn.block))
         if (heard := self._heard(method, response, turn)) is not None:
             return heard
         recorder = self.capture.recorder
@@ -184,7 +203,11 @@ class Layer:
         def hear(stream: Any) -> Any:
             gatherer = method.dialect.gather() if request.stream else Whole(method.dialect)
             listener = Listener(gatherer, turn, self.capture.recorder, self.capture.listening)
-            return captured_response(stream, listener) if request.raw else captured(stream, listener)
+            return (
+                captured_response(stream, listener)
+                if request.raw
+                else captured(stream, listener, asynchronous=method.asynchronous)
+            )
 
         try:
             return hear(response) if request.raw else method.dialect.listen(response, hear)

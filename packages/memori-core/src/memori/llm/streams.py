@@ -51,11 +51,11 @@ class _CapturedStream(Captured):
         return _CapturedConnection(self.__wrapped__.response, self._self_listener)
 
 
-def captured(stream: Any, listener: Listener) -> Captured:
-    """Listen to a stream of any kind."""
+def captured(stream: Any, listener: Listener, *, asynchronous: bool = True) -> Captured:
+    """Listen to a stream of any kind. `asynchronous`: one that can be read either way is awaited."""
     if hasattr(stream, "readinto"):
         return CapturedBody(stream, listener)
-    if hasattr(stream, "__anext__"):
+    if hasattr(stream, "__anext__") and (asynchronous or not hasattr(stream, "__next__")):
         return AsyncCapturedStream(stream, listener)
     return CapturedStream(stream, listener) if hasattr(stream, "__next__") else CapturedEvents(stream, listener)
 

@@ -84,7 +84,7 @@ class ChatCompletions(Dialect):
         if not response.choices:
             return None
         said = _said(mapping(response.choices[0].message))
-        source = provenance(id=response.id, model=response.model, usage=response.usage)
+        source = provenance(id=response.id, model=response.model, usage=getattr(response, "usage", None))
         return said and replace(said, payload=source)
 
     def gather(self) -> Gatherer:
@@ -102,7 +102,7 @@ class _Chunks(Gatherer):
         self._source: dict[str, Any] = {}
 
     def add(self, chunk: Any) -> None:
-        self._source |= provenance(id=chunk.id, model=chunk.model, usage=chunk.usage)
+        self._source |= provenance(id=chunk.id, model=chunk.model, usage=getattr(chunk, "usage", None))
         for choice in chunk.choices or ():
             if choice.index:
                 continue
@@ -112,11 +112,11 @@ class _Chunks(Gatherer):
                 continue
             if delta.content:
                 self._text.append(delta.content)
-            if delta.refusal:
-                self._refusal.append(delta.refusal)
+            if refusal := getattr(delta, "refusal", None):
+                self._refusal.append(refusal)
             for piece in delta.tool_calls or ():
                 self._add_call(piece)
-            if delta.function_call:
+            if getattr(delta, "function_call", None):
                 called = self._function or {"name": "", "arguments": ""}
                 name, arguments = delta.function_call.name, delta.function_call.arguments
                 self._function = {
