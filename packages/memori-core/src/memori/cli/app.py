@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import BrokenPluginError, MemoriError
-from . import demo, ingest, inspection, migrate, reindex, search
+from . import demo, doctor, ingest, inspection, migrate, reindex, search
 from .console import fail
 
 
@@ -59,6 +59,7 @@ def build() -> typer.Typer:
     app.command("migrate")(migrate.migrate)
     app.command("reindex")(reindex.reindex)
     app.command("plugins")(inspection.plugins)
+    app.command("doctor")(doctor.doctor)
     try:
         _add_commands_of_plugins(app)
     except MemoriError as error:
