@@ -14,12 +14,12 @@ from .stainless import RAW_VIEWS
 # Those for other clouds are no subclasses of each other, and not in every version.
 _SYNC = tuple(
     getattr(anthropic, name)
-    for name in ("Anthropic", "AnthropicBedrock", "AnthropicVertex")
+    for name in ("Anthropic", "AnthropicBedrock", "AnthropicBedrockMantle", "AnthropicVertex")
     if hasattr(anthropic, name)
 )
 _ASYNC = tuple(
     getattr(anthropic, name)
-    for name in ("AsyncAnthropic", "AsyncAnthropicBedrock", "AsyncAnthropicVertex")
+    for name in ("AsyncAnthropic", "AsyncAnthropicBedrock", "AsyncAnthropicBedrockMantle", "AsyncAnthropicVertex")
     if hasattr(anthropic, name)
 )
 
