@@ -197,7 +197,7 @@ def _bedrock(server: LoopbackServer) -> AbstractContextManager[Any]:
     import boto3
     from botocore.config import Config
 
-    session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")  # noqa: S106
+    session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")  # noqa: S106  # nosec B106 - no key
     client = session.client(
         "bedrock-runtime",
         endpoint_url=server.url.removesuffix("/v1"),

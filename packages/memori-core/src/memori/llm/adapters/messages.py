@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...model import Message, ToolCall
-from ..base import Dialect, Gatherer, Inject, Request, joined, provenance, spoken
-from .stainless import given, mapping, raw, repeatable
+from ..base import Dialect, Gatherer, Inject, Request, provenance, spoken
+from .stainless import answered, given, mapping, raw, repeatable
 
 
 class Messages(Dialect):
@@ -55,12 +55,7 @@ class Messages(Dialect):
                 return {**arguments, "system": f"{system}\n\n{block}" if system else block}
             return {**arguments, "system": [*system, {"type": "text", "text": block}]}
         messages = list(arguments["messages"])
-        message = mapping(messages[asked])
-        content = message["content"]
-        if isinstance(content, str):
-            messages[asked] = {**message, "content": joined(block, content)}
-        else:
-            messages[asked] = {**message, "content": [*content, {"type": "text", "text": block}]}
+        messages[asked] = answered(messages[asked], block)
         return {**arguments, "messages": messages}
 
     def answer(self, response: Any) -> Message | None:

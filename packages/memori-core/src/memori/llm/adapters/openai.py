@@ -9,9 +9,9 @@ from typing import Any
 from openai import AsyncOpenAI, OpenAI
 
 from ...model import Message, Role, ToolCall
-from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, joined, provenance, spoken
+from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, provenance, spoken
 from .openai_responses import Responses
-from .stainless import RAW_VIEWS, mapping, raw, repeatable
+from .stainless import RAW_VIEWS, answered, last_user, mapping, raw, repeatable
 
 _ROLES: dict[str, Role] = {
     "developer": "system",
@@ -53,7 +53,7 @@ class ChatCompletions(Dialect):
     def read(self, arguments: Mapping[str, Any]) -> Request | None:
         """Read the messages."""
         native = [mapping(message) for message in arguments["messages"]]
-        human = _last_human(native)
+        human = last_user(native)
         return Request(
             messages=tuple(_message(message) for message in native),
             human=human,
@@ -70,13 +70,8 @@ class ChatCompletions(Dialect):
             leading = next((i for i, role in enumerate(roles) if _ROLES.get(str(role)) != "system"), len(roles))
             role = roles[0] if leading else "system"
             messages.insert(leading, {"role": role, "content": block})
-        elif (human := _last_human([mapping(message) for message in messages])) is not None:
-            message = mapping(messages[human])
-            content = message["content"]
-            if isinstance(content, str):
-                messages[human] = {**message, "content": joined(block, content)}
-            else:
-                messages[human] = {**message, "content": [*content, {"type": "text", "text": block}]}
+        elif (human := last_user([mapping(message) for message in messages])) is not None:
+            messages[human] = answered(messages[human], block)
         return {**arguments, "messages": messages}
 
     def answer(self, response: Any) -> Message | None:
@@ -146,10 +141,6 @@ class _Chunks(Gatherer):
         if piece.function is not None:
             call["name"] += piece.function.name or ""
             call["arguments"] += piece.function.arguments or ""
-
-
-def _last_human(native: Sequence[Mapping[str, Any]]) -> int | None:
-    return next((i for i in range(len(native) - 1, -1, -1) if native[i].get("role") == "user"), None)
 
 
 def _message(native: Mapping[str, Any]) -> Message:
