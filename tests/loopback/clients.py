@@ -5,12 +5,16 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anthropic as anthropic_sdk
+import boto3
 import httpx
 import openai as openai_sdk
+import xai_sdk
 from anthropic import Anthropic, AsyncAnthropic
+from botocore.config import Config
 from google.genai import Client
 from google.genai.types import HttpOptions
 from memori.cli.loopback import LoopbackServer
+from memori.cli.loopback.xai import serving
 from openai import AsyncOpenAI, OpenAI
 
 
@@ -63,3 +67,30 @@ async def async_google(server: LoopbackServer) -> AsyncIterator[Client]:
         client = _google(server, httpx_async_client=http)
         yield client
         client.close()
+
+
+_aws = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")
+
+
+@contextmanager
+def bedrock(server: LoopbackServer) -> Iterator[Any]:
+    once = Config(retries={"total_max_attempts": 1}, tcp_keepalive=False)
+    client = _aws.client("bedrock-runtime", endpoint_url=server.url.removesuffix("/v1"), config=once)
+    yield client
+    client.close()
+
+
+@contextmanager
+def xai(server: LoopbackServer) -> Iterator[xai_sdk.Client]:
+    with serving(server) as address:
+        client = xai_sdk.Client(api_key="none", api_host=address, use_insecure_channel=True)
+        yield client
+        client.close()
+
+
+@asynccontextmanager
+async def async_xai(server: LoopbackServer) -> AsyncIterator[xai_sdk.AsyncClient]:
+    with serving(server) as address:
+        client = xai_sdk.AsyncClient(api_key="none", api_host=address, use_insecure_channel=True)
+        yield client
+        await client.close()

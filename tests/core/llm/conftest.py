@@ -4,12 +4,12 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.core.llm.memories import WatchedMemory
-from tests.loopback import WIRES, LoopbackServer, async_openai, openai
+from tests.loopback import LoopbackServer, async_openai, openai
 
 
 @pytest.fixture
 def server() -> Iterator[LoopbackServer]:
-    with LoopbackServer(wires=WIRES) as server:
+    with LoopbackServer() as server:
         yield server
 
 

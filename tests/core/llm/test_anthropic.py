@@ -3,7 +3,6 @@
 import copy
 
 import pytest
-from anthropic import AnthropicBedrock, AnthropicVertex, DefaultHttpxClient
 from memori import Memori
 from memori.model import ToolCall
 
@@ -185,23 +184,3 @@ def test_wrong_arguments_are_told_where_they_are_passed(client, memory):
 
     with pytest.raises(TypeError, match="no_such"):
         client.messages.stream(model="m", max_tokens=9, messages=[user("Hi.")], no_such=1)
-
-
-def test_clients_for_other_clouds_are_heard(memory, server):
-    http = DefaultHttpxClient(verify=False)
-    vertex = AnthropicVertex(
-        region="r", project_id="p", access_token="x", base_url=server.url, max_retries=0, http_client=http
-    )
-    bedrock = AnthropicBedrock(
-        aws_region="r", aws_access_key="x", aws_secret_key="x", base_url=server.url, max_retries=0, http_client=http
-    )
-    llm = memory.registry()
-    for client in (vertex, bedrock):
-        llm.register(client, attribution=ADA)
-        ask(client, user("Hi."))
-        llm.unregister(client)
-        ask(client, user("Hi."))
-    http.close()
-
-    assert [call.messages for call in server.calls] == [[user(f"{TEA}\n\nHi.")], [user("Hi.")]] * 2
-    assert [turn.texts for turn in memory.turns] == [[("user", "Hi."), ("assistant", "Understood.")]] * 2

@@ -1,7 +1,9 @@
 """Google's contents: every form the SDK takes is read, and stays what it was."""
 
+import asyncio
 import copy
 import gc
+import threading
 
 import pytest
 from google.genai.types import Content, FunctionCall, FunctionResponse, GenerateContentConfig, Part
@@ -9,7 +11,7 @@ from memori import Memori
 from memori.model import ToolCall
 
 from tests.core.llm.memories import ADA, block
-from tests.loopback import Answer, google
+from tests.loopback import Answer, async_google, google
 
 TEA = block("likes tea")
 LONG = "one two three four five"
@@ -172,6 +174,37 @@ def test_a_stream_that_is_not_read_to_its_end_is_stored_as_far_as_it_was(client,
     assert memory.recorded.acquire(timeout=10)
     (turn,) = memory.turns
     assert (turn.messages[1].content, turn.messages[1].partial) == ("".join(heard), True)
+
+
+@pytest.mark.parametrize("end", ["close", "abandon", "break", "cancel"])
+async def test_an_async_stream_that_is_not_read_to_its_end_is_stored_as_far_as_it_was(memory, server, end):
+    hold, heard = threading.Event(), asyncio.Event()
+    server.say(Answer(LONG, cut=2 if end == "break" else None, hold=None if end == "break" else hold, hold_at=2))
+    async with async_google(server) as client:
+        memory.registry().register(client, attribution=ADA)
+
+        async def read():
+            chunks = await client.aio.models.generate_content_stream(model="m", contents="Tell me.")
+            texts = [(await anext(chunks)).text, (await anext(chunks)).text]
+            assert "".join(texts) == "one two"
+            heard.set()
+            if end == "close":
+                await chunks.aclose()
+            elif end != "abandon":
+                await anext(chunks)
+
+        reading = asyncio.create_task(read())
+        await heard.wait()
+        if end == "cancel":
+            reading.cancel()
+        (outcome,) = await asyncio.gather(reading, return_exceptions=True)
+        hold.set()
+        gc.collect()
+
+        assert await asyncio.to_thread(memory.recorded.acquire, timeout=10)
+    assert (outcome is None) == (end in ("close", "abandon"))
+    (turn,) = memory.turns
+    assert (turn.messages[1].content, turn.messages[1].partial) == ("one two", True)
 
 
 def test_thoughts_are_given_back_and_not_stored(client, memory, server):

@@ -101,7 +101,8 @@ def test_the_provider_gets_what_was_passed_and_the_database_what_was_said(world,
             list(response)
         sent = server.last.messages
         assert [without_block(message) for message in sent] == passed
-        assert str(sent).count("<memori_context>") == 1
+        # A question of blanks alone is none.
+        assert str(sent).count("<memori_context>") == bool("".join(exchange.human).strip())
 
     for exchange in conversation:
         if exchange.parts:

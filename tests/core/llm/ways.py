@@ -1,13 +1,26 @@
 """Every way of asking a model through an SDK: each reads the whole answer and returns what the SDK gave."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
+from xai_sdk.chat import user
 
-from tests.loopback import LoopbackServer, anthropic, async_anthropic, async_google, async_openai, google, openai
+from tests.loopback import (
+    LoopbackServer,
+    anthropic,
+    async_anthropic,
+    async_google,
+    async_openai,
+    async_xai,
+    bedrock,
+    google,
+    openai,
+    xai,
+)
 
 QUESTION = "What do I like?"
 CHAT = {"model": "m", "messages": [{"role": "user", "content": QUESTION}]}
@@ -218,7 +231,91 @@ _AGOOGLE = {
     "contents chat stream": _achat_stream,
 }
 
+CONVERSE = {"modelId": "m", "messages": [{"role": "user", "content": [{"text": QUESTION}]}]}
+INVOKE = {
+    "modelId": "m",
+    "body": json.dumps(
+        {
+            "anthropic_version": "bedrock-2023-05-31",
+            "max_tokens": 10,
+            "messages": [{"role": "user", "content": QUESTION}],
+        }
+    ),
+}
+
+
+def _without_headers(response: Any) -> Any:
+    """A response of boto3 without the time of the server."""
+    return {key: value for key, value in response.items() if key != "ResponseMetadata"}
+
+
+def _converse_stream(client: Any) -> Any:
+    response = client.converse_stream(**CONVERSE)
+    return list(response["stream"]), response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def _invoke(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def ask(client: Any) -> Any:
+        response = client.invoke_model(**INVOKE)
+        return json.loads(read(response["body"])), response["contentType"]
+
+    return ask
+
+
+def _invoke_stream(client: Any) -> Any:
+    response = client.invoke_model_with_response_stream(**INVOKE)
+    return [json.loads(event["chunk"]["bytes"]) for event in response["body"]]
+
+
+_BEDROCK = {
+    "converse": lambda client: _without_headers(client.converse(**CONVERSE)),
+    "converse stream": _converse_stream,
+    "invoke": _invoke(lambda body: body.read()),
+    "invoke in chunks": _invoke(lambda body: b"".join(body.iter_chunks(7))),
+    "invoke by lines": _invoke(lambda body: b"".join(body.readlines())),
+    "invoke stream": _invoke_stream,
+}
+
+
+def _chat(client: Any) -> Any:
+    return client.chat.create(model="m", messages=[user(QUESTION)])
+
+
+def _response(response: Any) -> Any:
+    return response.content, response.role, response.finish_reason, [call.id for call in response.tool_calls]
+
+
+def _xai_stream(client: Any) -> Any:
+    pairs = list(_chat(client).stream())
+    return [chunk.content for _, chunk in pairs], _response(pairs[-1][0])
+
+
+async def _axai_stream(client: Any) -> Any:
+    pairs = [pair async for pair in _chat(client).stream()]
+    return [chunk.content for _, chunk in pairs], _response(pairs[-1][0])
+
+
+async def _axai(client: Any) -> Any:
+    return _response(await _chat(client).sample())
+
+
+async def _axai_parse(client: Any) -> Any:
+    response, parsed = await _chat(client).parse(Liked)
+    return _response(response), parsed
+
+
+def _xai_parse(client: Any) -> Any:
+    response, parsed = _chat(client).parse(Liked)
+    return _response(response), parsed
+
+
+_XAI = {"sample": lambda client: _response(_chat(client).sample()), "stream": _xai_stream, "parse": _xai_parse}
+_AXAI = {"sample": _axai, "stream": _axai_stream, "parse": _axai_parse}
+
 WAYS = [
+    *_sync_ways("xai", xai, _XAI),
+    *_async_ways("xai", async_xai, _AXAI),
+    *_sync_ways("bedrock", bedrock, _BEDROCK),
     *_sync_ways("google", google, _GOOGLE),
     *_async_ways("google", async_google, _AGOOGLE),
     *_sync_ways("chat", openai, _asks(*_CHAT)),

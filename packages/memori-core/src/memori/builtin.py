@@ -137,6 +137,12 @@ def memori_llm_adapters() -> Iterable[Provider]:
             matches=("anthropic.",),
         ),
         Provider(
+            "bedrock",
+            "memori.llm.adapters.bedrock:BedrockAdapter",
+            install="pip install 'memori-core[bedrock]'",
+            matches=("botocore.client.",),
+        ),
+        Provider(
             "google",
             "memori.llm.adapters.google:GoogleAdapter",
             install="pip install 'memori-core[google]'",
@@ -155,6 +161,12 @@ def memori_llm_adapters() -> Iterable[Provider]:
             matches=("llama_index.core.",),
         ),
         Provider(
+            "litellm",
+            "memori.llm.adapters.litellm:LiteLLMAdapter",
+            install="pip install 'memori-core[litellm]'",
+            matches=("litellm.",),
+        ),
+        Provider(
             "openai",
             "memori.llm.adapters.openai:OpenAIAdapter",
             install="pip install 'memori-core[openai]'",
@@ -165,5 +177,11 @@ def memori_llm_adapters() -> Iterable[Provider]:
             "memori.llm.adapters.pydantic_ai:PydanticAIAdapter",
             install="pip install memori-pydantic-ai",
             matches=("pydantic_ai.",),
+        ),
+        Provider(
+            "xai",
+            "memori.llm.adapters.xai:XAIAdapter",
+            install="pip install 'memori-core[xai]'",
+            matches=("xai_sdk.",),
         ),
     ]

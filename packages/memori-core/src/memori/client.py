@@ -581,6 +581,14 @@ class Memori:
             self, adapters, self.plugins.load, self, inject=options.inject, recall_budget=options.timeout
         )
 
+    def enable(self) -> Memori:
+        """Hear every call through LiteLLM in this process, its routers' too. Returns this object."""
+        return self.llm.enable()
+
+    def disable(self) -> Memori:
+        """End what `enable` began. Returns this object."""
+        return self.llm.disable()
+
     @lazy
     def items(self) -> Items:
         """An application's own documents, by namespace and key, within one entity."""

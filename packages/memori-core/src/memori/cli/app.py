@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import BrokenPluginError, MemoriError
-from . import consolidate, demo, graph, ingest, inspection, jobs, migrate, reindex, search, trust, worker
+from . import consolidate, demo, doctor, graph, ingest, inspection, jobs, migrate, reindex, search, trust, worker
 from .console import fail
 
 
@@ -66,6 +66,7 @@ def build() -> typer.Typer:
     app.command("reindex")(reindex.reindex)
     app.command("consolidate")(consolidate.consolidate)
     app.command("plugins")(inspection.plugins)
+    app.command("doctor")(doctor.doctor)
     try:
         _add_commands_of_plugins(app)
     except MemoriError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -54,6 +54,7 @@ class Request:
     message a human wrote, or None. `query`: what that message says, without markers for its images and files.
     `stream`: the answer comes in pieces. `raw`: what the caller gets is the HTTP response around it. `stateful`: the
     provider keeps the conversation under the id of its answer. `thread`: the id of the kept one this request goes on.
+    `model`: the one that was asked for, where answers don't say which gave them.
     """
 
     messages: tuple[Message, ...]
@@ -63,6 +64,7 @@ class Request:
     raw: Raw = ""
     stateful: bool = False
     thread: str | None = None
+    model: str | None = None
 
     @property
     def said(self) -> tuple[Message, ...]:
@@ -123,6 +125,13 @@ class Dialect(ABC):
         Its payload is `provenance(...)`.
         """
 
+    def listen(self, response: Any, hear: Callable[[Any], Any]) -> Any:
+        """Return the response to a streaming request with `hear` around what is still to be read of it.
+
+        None where nothing is: the answer is there.
+        """
+        return hear(response) if hasattr(response, "__next__") or hasattr(response, "__anext__") else None
+
     @abstractmethod
     def gather(self) -> Gatherer:
         """Begin to read a streamed answer."""
@@ -133,10 +142,11 @@ class Method:
     """A method of a client: its dotted path ("chat.completions.create"), how it speaks, and whether it is awaited.
 
     `helper`: what it returns at once is a context manager whose `__enter__` makes the request and returns an object
-    that reads the stream from its attribute `reads`, or (None) is the stream. `generator`: it is an asynchronous
-    generator, which makes the request when it is first read. `positional`: the names of the arguments that callers
-    give by position; without them such a call goes through untouched. `outermost`: while it runs, registered clients
-    underneath it, and the other methods of its own, stay silent.
+    that reads the stream from its attribute `reads`, or (None) is the stream. `lazy`: an asynchronous one that is not
+    awaited; it returns an iterator, and the request may wait until that is read. `positional`: names of the arguments
+    that callers may pass by position. `nested`: what it calls may be registered too; then it is heard once, out here.
+    `outermost`: while it runs, or its stream is read, every registered client underneath it, and the other methods of
+    its own, stay silent, whichever Memori object they are registered with.
     """
 
     path: str
@@ -144,8 +154,9 @@ class Method:
     asynchronous: bool = False
     helper: bool = False
     reads: str | None = "_raw_stream"
-    generator: bool = False
+    lazy: bool = False
     positional: tuple[str, ...] = ()
+    nested: bool = False
     outermost: bool = False
 
 
@@ -157,6 +168,9 @@ class Adapter(ABC):
 
     views: tuple[str, ...] = ()
     """Names of cached attributes of a client, or of what is on the way to a method, that hold on to the method."""
+
+    everything: Any = None
+    """What to register so that every call through this library is heard, whoever makes it."""
 
     def holder(self, client: Any) -> Any:
         """Return the object whose methods are wrapped: the client, unless its instances take no attributes."""

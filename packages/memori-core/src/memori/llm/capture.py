@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,10 +17,11 @@ from ..telemetry import failure
 from .base import Inject, Memory, Method
 from .generators import Deferred
 from .inject import Recaller
+from .listener import Listener
 from .managers import AsyncCapturedManager, CapturedManager
 from .raw import Whole, captured_response
 from .record import Recorder, Turn
-from .streams import Listener, captured
+from .streams import captured
 
 log = logging.getLogger("memori.llm")
 
@@ -35,6 +38,21 @@ class Capture:
     recorder: Recorder
     inject: Inject = "user"
     listening: set[Listener] = field(default_factory=set)
+    _outside: ContextVar[bool] = field(default_factory=lambda: ContextVar("memori_nested_call", default=False))
+
+    @property
+    def outside(self) -> bool:
+        """Whether a call is made by another that is heard already."""
+        return self._outside.get()
+
+    @contextmanager
+    def nesting(self, method: Method) -> Iterator[None]:
+        """Make a call that may make others."""
+        token = self._outside.set(self.outside or method.nested)
+        try:
+            yield
+        finally:
+            self._outside.reset(token)
 
 
 class Layer:
@@ -71,7 +89,9 @@ class Layer:
         Who is speaking is settled here and now: the coroutine or stream it returns may be consumed anywhere.
         """
         names = method.positional[: len(args)]
-        if len(names) < len(args) or not kwargs.keys().isdisjoint(names) or suppressed():
+        # Those that are too many, or given twice, are the client's to refuse.
+        refused = len(names) < len(args) or not kwargs.keys().isdisjoint(names)
+        if refused or suppressed() or self.capture.outside:
             return function(*args, **kwargs)
         arguments = method.dialect.materialise({**dict(zip(names, args, strict=True)), **kwargs})
         if names:
@@ -79,9 +99,9 @@ class Layer:
         turn = self._turn(method, arguments)
         if turn is None:
             return function(**arguments)
-        if method.generator:
-            run = self._run_generator
-        elif method.helper:
+        if method.lazy:
+            return self._run_later(method, function, arguments, turn)
+        if method.helper:
             run = self._help_async if method.asynchronous else self._help
         else:
             run = self._run_async if method.asynchronous else self._run
@@ -89,9 +109,10 @@ class Layer:
 
     def _run(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
         turn = replace(turn, block=self.capture.recaller.block(turn.request, turn.attribution))
-        response = function(**self._with_context(method, arguments, turn.block))
-        if _still_to_come(turn, response):
-            return self._heard(method, response, turn)
+        with self.capture.nesting(method):
+            response = function(**self._with_context(method, arguments, turn.block))
+        if (heard := self._heard(method, response, turn)) is not None:
+            return heard
         recorder = self.capture.recorder
         recorder.wait(recorder.start(turn, _answer(method, response, turn)))
         return response
@@ -100,19 +121,20 @@ class Layer:
         self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn
     ) -> Any:
         turn = replace(turn, block=await self.capture.recaller.ablock(turn.request, turn.attribution))
-        response = await function(**self._with_context(method, arguments, turn.block))
-        if _still_to_come(turn, response):
-            return self._heard(method, response, turn)
+        with self.capture.nesting(method):
+            response = await function(**self._with_context(method, arguments, turn.block))
+        if (heard := self._heard(method, response, turn)) is not None:
+            return heard
         recorder = self.capture.recorder
         await recorder.await_(recorder.start(turn, await _awaited_answer(method, response, turn)))
         return response
 
-    def _run_generator(
-        self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn
-    ) -> Any:
+    def _run_later(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
         async def begin() -> Any:
             answered = replace(turn, block=await self.capture.recaller.ablock(turn.request, turn.attribution))
-            return self._heard(method, function(**self._with_context(method, arguments, answered.block)), answered)
+            response = aiter(function(**self._with_context(method, arguments, answered.block)))
+            heard = self._heard(method, response, answered)
+            return response if heard is None else heard
 
         return Deferred(begin)
 
@@ -177,28 +199,32 @@ class Layer:
             failure(log, "adding memory to a registered client's call", error)
             return arguments
 
-    def _heard(self, method: Method, response: Any, turn: Turn) -> Any:
-        """What is still to be read, with an ear on it."""
+    def _heard(self, method: Method, response: Any, turn: Turn) -> Any | None:
+        """The response with an ear on what is still to be read of it, or None when the answer is there."""
+        request = turn.request
+        if not (request.stream or request.raw == "streamed"):
+            return None
+
+        def hear(stream: Any) -> Any:
+            gatherer = method.dialect.gather() if request.stream else Whole(method.dialect)
+            listener = Listener(gatherer, turn, self.capture.recorder, self.capture.listening)
+            return (
+                captured_response(stream, listener)
+                if request.raw
+                else captured(stream, listener, asynchronous=method.asynchronous)
+            )
+
         try:
-            gatherer = method.dialect.gather() if turn.request.stream else Whole(method.dialect)
+            return hear(response) if request.raw else method.dialect.listen(response, hear)
         except Exception as error:  # noqa: BLE001 - the application must get its stream
             failure(log, "reading a registered client's answer", error)
             return response
-        listener = Listener(gatherer, turn, self.capture.recorder, self.capture.listening)
-        return captured_response(response, listener) if turn.request.raw else captured(response, listener)
 
 
 def _by_position(function: Callable[..., Any], names: tuple[str, ...], **arguments: Any) -> Any:
     """Call as the caller did: an overriding method may name its first arguments as it likes."""
     given = [arguments.pop(name) for name in names]
     return function(*given, **arguments)
-
-
-def _still_to_come(turn: Turn, response: Any) -> bool:
-    """Whether the answer is not there yet."""
-    if turn.request.raw:
-        return turn.request.stream or turn.request.raw == "streamed"
-    return turn.request.stream and (hasattr(response, "__next__") or hasattr(response, "__anext__"))
 
 
 def _answer(method: Method, response: Any, turn: Turn) -> Message | None:

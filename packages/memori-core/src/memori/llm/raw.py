@@ -9,7 +9,8 @@ from typing import Any
 from ..model import Message
 from ..telemetry import failure
 from .base import Dialect, Gatherer
-from .streams import Captured, Listener, captured
+from .listener import Listener
+from .streams import Captured, captured
 
 log = logging.getLogger("memori.llm")
 

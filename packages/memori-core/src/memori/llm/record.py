@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..model import Attribution, Message
 from ..suppression import suppress
@@ -50,6 +50,8 @@ class Recorder:
     def store(self, turn: Turn, answer: Message | None) -> None:
         """Store the turn in this thread."""
         said = turn.request.said
+        if answer is not None and turn.request.model:
+            answer = replace(answer, payload={"model": turn.request.model, **(answer.payload or {})})
         messages = said if answer is None else (*said, answer)
         if not messages:
             return

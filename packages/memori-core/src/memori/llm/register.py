@@ -7,6 +7,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 import wrapt
@@ -20,9 +21,9 @@ from .base import Adapter, Inject, Memory, Method
 from .capture import Capture, Layer, Speaker
 from .generators import silent
 from .inject import BlockCache, Recaller
+from .listener import Listener
 from .placing import has_own, place, remove
 from .record import Recorder
-from .streams import Listener
 from .threads import Threads
 
 ParentT = TypeVar("ParentT")
@@ -95,6 +96,17 @@ class LLMRegistry(Generic[ParentT]):
         self._latest = weakref.ref(client)
         return self._parent
 
+    def enable(self) -> ParentT:
+        """Capture every call through LiteLLM in this process. Returns the Memori object."""
+        return self.register(self._everything())
+
+    def disable(self) -> ParentT:
+        """Let calls through LiteLLM pass as before `enable`. Returns the Memori object."""
+        return self.unregister(self._everything())
+
+    def _everything(self) -> Any:
+        return self._load(self._adapters["litellm"]).everything
+
     def structured(self, model: str) -> StructuredModel:
         """What asks a model through the client that was registered last. Raises `ConfigurationError` without one."""
         client = None if self._latest is None else self._latest()
@@ -135,7 +147,10 @@ class LLMRegistry(Generic[ParentT]):
             raise UnknownClientError(
                 f"{client.__name__} is a class; register an instance of it: register({client.__name__}(...))."
             )
-        modules = tuple(f"{kind.__module__}." for kind in type(client).__mro__)
+        if isinstance(client, ModuleType):
+            modules: tuple[str, ...] = (f"{client.__name__}.",)
+        else:
+            modules = tuple(f"{kind.__module__}." for kind in type(client).__mro__)
         for provider in self._adapters.values():
             if any(module.startswith(provider.matches) for module in modules):
                 adapter = self._load(provider)()
@@ -144,7 +159,7 @@ class LLMRegistry(Generic[ParentT]):
                 if methods:
                     return adapter, methods
         raise UnknownClientError(
-            f"No LLM adapter recognises a {type(client).__module__}.{type(client).__qualname__}. "
+            f"No LLM adapter recognises {_kind(client)}. "
             f"Known adapters: {self._known()}. Register one of those clients, or install a plugin with an adapter "
             "for this one (see `memori plugins`)."
         )
@@ -225,6 +240,12 @@ class _Wrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         self._self_layer = layer
         self._self_registry = registry
         self._self_inherited = inherited
+
+
+def _kind(client: Any) -> str:
+    if isinstance(client, ModuleType):
+        return f"the module {client.__name__}"
+    return f"a {type(client).__module__}.{type(client).__qualname__}"
 
 
 def _end_all(listening: set[Listener]) -> None:

@@ -1,107 +1,15 @@
-"""Listen to a streamed answer without getting in its way, and record it once however it ends."""
+"""Listen to a streamed answer without getting in its way."""
 
 from __future__ import annotations
 
-import _thread
-import logging
-import threading
 import weakref
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import Future
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any
 
 import wrapt
 
-from ..model import Message
-from ..telemetry import failure
-from .base import Gatherer
-from .record import Recorder, Turn
-
-log = logging.getLogger("memori.llm")
-
-
-class Listener:
-    """Gathers what a stream delivers. The first end it is told of counts; all later ones do nothing.
-
-    It is in `listening` until then, so that whoever closes the memory can record what is still open.
-    """
-
-    def __init__(self, gatherer: Gatherer, turn: Turn, recorder: Recorder, listening: set[Listener]) -> None:
-        self.recorder = recorder
-        self._gatherer = gatherer
-        self._turn = turn
-        self._listening = listening
-        self._ended = threading.Lock()
-        self._handed_over = threading.Event()
-        self._begun = False
-        listening.add(self)
-
-    def hear(self, chunk: Any) -> None:
-        """Take a chunk that the application is about to receive."""
-        self._begun = True
-        try:
-            self._gatherer.add(chunk)
-        except Exception as error:  # noqa: BLE001 - an odd chunk must not reach the application as an error
-            failure(log, "reading a streamed answer", error)
-
-    def end(self, *, whole: bool = False) -> Future[None] | None:
-        """Begin to store what was received. `whole`: the stream came to its end."""
-        if not self._ended.acquire(blocking=False):
-            return None
-        try:
-            return self.recorder.start(self._turn, self._answer(whole=whole))
-        finally:
-            self._hand_over()
-
-    def fail(self) -> Future[None] | None:
-        """The same after an error. One that came first is that of a request which was only then made: it is dropped."""
-        if self._begun:
-            return self.end()
-        self.forget()
-        return None
-
-    def end_here(self) -> None:
-        """Store what was received in this thread, or wait until the thread that is at it has handed it over."""
-        if not self._ended.acquire(blocking=False):
-            self._handed_over.wait(self.recorder.budget)
-            return
-        try:
-            self.recorder.store(self._turn, self._answer(whole=False))
-        finally:
-            self._hand_over()
-
-    def forget(self) -> None:
-        """Leave it unrecorded."""
-        self._ended.acquire(blocking=False)
-        self._hand_over()
-
-    def abandoned(self) -> None:
-        """End from a finaliser, which may run in the middle of anything.
-
-        A raw thread: the executor's locks may be held by the very code that the garbage collector interrupted.
-        """
-        if self._ended.locked():
-            return
-        try:
-            _thread.start_new_thread(self.end, ())
-        except RuntimeError:  # the interpreter is going down and nothing else runs
-            self.end_here()
-
-    def _hand_over(self) -> None:
-        self._listening.discard(self)
-        self._handed_over.set()
-
-    def _answer(self, *, whole: bool) -> Message | None:
-        try:
-            message = self._gatherer.message()
-            if message is None or whole or self._gatherer.finished:
-                return message
-            return replace(message, partial=True)
-        except Exception as error:  # noqa: BLE001 - the question is worth storing without its answer
-            failure(log, "reading a streamed answer", error)
-            return None
+from .listener import Listener
 
 
 class Captured(wrapt.ObjectProxy):  # type: ignore[type-arg]
@@ -143,33 +51,17 @@ class _CapturedStream(Captured):
         return _CapturedConnection(self.__wrapped__.response, self._self_listener)
 
 
-def captured(stream: Any, listener: Listener) -> CapturedStream | AsyncCapturedStream:
-    """Listen to a stream of either kind."""
-    return AsyncCapturedStream(stream, listener) if hasattr(stream, "__anext__") else CapturedStream(stream, listener)
+def captured(stream: Any, listener: Listener, *, asynchronous: bool = True) -> Captured:
+    """Listen to a stream of any kind. `asynchronous`: one that can be read either way is awaited."""
+    if hasattr(stream, "readinto"):
+        return CapturedBody(stream, listener)
+    if hasattr(stream, "__anext__") and (asynchronous or not hasattr(stream, "__next__")):
+        return AsyncCapturedStream(stream, listener)
+    return CapturedStream(stream, listener) if hasattr(stream, "__next__") else CapturedEvents(stream, listener)
 
 
-class CapturedStream(_CapturedStream):
-    """A synchronous stream."""
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        try:
-            chunk = next(self.__wrapped__)
-        except StopIteration:
-            self._self_finish(whole=True)
-            raise
-        except Exception:
-            self._self_listener.recorder.wait(self._self_listener.fail())
-            raise
-        except BaseException:
-            self._self_listener.end()
-            raise
-        self._self_listener.hear(chunk)
-        return chunk
-
-    def __enter__(self) -> CapturedStream:
+class _SyncCapturedStream(_CapturedStream):
+    def __enter__(self) -> Any:
         self.__wrapped__.__enter__()
         return self
 
@@ -187,6 +79,87 @@ class CapturedStream(_CapturedStream):
             return self.__wrapped__.close()
         finally:
             self._self_finish()
+
+    def _self_next(self, chunks: Iterator[Any]) -> Any:
+        try:
+            chunk = next(chunks)
+        except StopIteration:
+            self._self_finish(whole=True)
+            raise
+        except Exception:
+            self._self_listener.recorder.wait(self._self_listener.fail())
+            raise
+        except BaseException:
+            self._self_listener.end()
+            raise
+        self._self_listener.hear(chunk)
+        return chunk
+
+    def _self_finish(self, *, whole: bool = False) -> None:
+        self._self_listener.recorder.wait(self._self_listener.end(whole=whole))
+
+
+class CapturedStream(_SyncCapturedStream):
+    """A synchronous stream."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return self._self_next(self.__wrapped__)
+
+
+class CapturedEvents(_SyncCapturedStream):
+    """A synchronous stream that is read by iterators of its own, one after the other."""
+
+    def __iter__(self) -> Iterator[Any]:
+        # It holds on to the stream: as long as it is read, the stream is not abandoned.
+        chunks = iter(self.__wrapped__)
+        while True:
+            try:
+                chunk = self._self_next(chunks)
+            except StopIteration:
+                return
+            yield chunk
+
+
+class CapturedBody(Captured):
+    """A body that is read as a file is; nothing more to read is its end."""
+
+    def read(self, amount: int | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Read up to so many bytes, or all."""
+        data = self._self_read(lambda: self.__wrapped__.read(amount, *args, **kwargs))
+        return self._self_took(data, data, last=amount is None or amount < 0)
+
+    def readinto(self, buffer: Any) -> Any:
+        """Read into a buffer."""
+        size = self._self_read(lambda: self.__wrapped__.readinto(buffer))
+        return self._self_took(size, bytes(memoryview(buffer)[:size]))
+
+    def readlines(self, *args: Any) -> Any:
+        """Read all, by lines."""
+        lines = self._self_read(lambda: self.__wrapped__.readlines(*args))
+        return self._self_took(lines, b"".join(lines), last=not args)
+
+    def close(self) -> Any:
+        """Close the connection and record what was received."""
+        try:
+            return self.__wrapped__.close()
+        finally:
+            self._self_finish()
+
+    def _self_read(self, read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except BaseException:
+            self._self_finish()
+            raise
+
+    def _self_took(self, result: Any, data: bytes, *, last: bool = False) -> Any:
+        self._self_listener.hear(data)
+        if last or not data:
+            self._self_finish(whole=True)
+        return result
 
     def _self_finish(self, *, whole: bool = False) -> None:
         self._self_listener.recorder.wait(self._self_listener.end(whole=whole))

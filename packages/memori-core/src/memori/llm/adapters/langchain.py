@@ -66,7 +66,7 @@ class LangChainAdapter(Adapter):
             Method("_generate", whole, positional=_ARGUMENTS, outermost=True),
             Method("_agenerate", whole, asynchronous=True, positional=_ARGUMENTS, outermost=True),
             Method("_stream", pieces, positional=_ARGUMENTS, outermost=True),
-            Method("_astream", pieces, asynchronous=True, generator=True, positional=_ARGUMENTS, outermost=True),
+            Method("_astream", pieces, asynchronous=True, lazy=True, positional=_ARGUMENTS, outermost=True),
         ]
         return [method for method in every if method.path in written]
 

@@ -10,9 +10,9 @@ from openai import AsyncOpenAI, OpenAI
 
 from ...model import Message, Role, ToolCall
 from ...structured import StructuredModel, StructuredReply
-from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, joined, not_awaited, provenance, spoken
+from ..base import Adapter, Dialect, Gatherer, Inject, Method, Request, not_awaited, provenance, spoken
 from .openai_responses import Responses
-from .stainless import RAW_VIEWS, mapping, raw, repeatable
+from .stainless import RAW_VIEWS, answered, last_user, mapping, raw, repeatable
 
 _ROLES: dict[str, Role] = {
     "developer": "system",
@@ -76,7 +76,7 @@ class ChatCompletions(Dialect):
     def read(self, arguments: Mapping[str, Any]) -> Request | None:
         """Read the messages."""
         native = [mapping(message) for message in arguments["messages"]]
-        human = _last_human(native)
+        human = last_user(native)
         return Request(
             messages=tuple(_message(message) for message in native),
             human=human,
@@ -93,13 +93,8 @@ class ChatCompletions(Dialect):
             leading = next((i for i, role in enumerate(roles) if _ROLES.get(str(role)) != "system"), len(roles))
             role = roles[0] if leading else "system"
             messages.insert(leading, {"role": role, "content": block})
-        elif (human := _last_human([mapping(message) for message in messages])) is not None:
-            message = mapping(messages[human])
-            content = message["content"]
-            if isinstance(content, str):
-                messages[human] = {**message, "content": joined(block, content)}
-            else:
-                messages[human] = {**message, "content": [*content, {"type": "text", "text": block}]}
+        elif (human := last_user([mapping(message) for message in messages])) is not None:
+            messages[human] = answered(messages[human], block)
         return {**arguments, "messages": messages}
 
     def answer(self, response: Any) -> Message | None:
@@ -107,7 +102,7 @@ class ChatCompletions(Dialect):
         if not response.choices:
             return None
         said = _said(mapping(response.choices[0].message))
-        source = provenance(id=response.id, model=response.model, usage=response.usage)
+        source = provenance(id=response.id, model=response.model, usage=getattr(response, "usage", None))
         return said and replace(said, payload=source)
 
     def gather(self) -> Gatherer:
@@ -125,7 +120,7 @@ class _Chunks(Gatherer):
         self._source: dict[str, Any] = {}
 
     def add(self, chunk: Any) -> None:
-        self._source |= provenance(id=chunk.id, model=chunk.model, usage=chunk.usage)
+        self._source |= provenance(id=chunk.id, model=chunk.model, usage=getattr(chunk, "usage", None))
         for choice in chunk.choices or ():
             if choice.index:
                 continue
@@ -135,11 +130,11 @@ class _Chunks(Gatherer):
                 continue
             if delta.content:
                 self._text.append(delta.content)
-            if delta.refusal:
-                self._refusal.append(delta.refusal)
+            if refusal := getattr(delta, "refusal", None):
+                self._refusal.append(refusal)
             for piece in delta.tool_calls or ():
                 self._add_call(piece)
-            if delta.function_call:
+            if getattr(delta, "function_call", None):
                 called = self._function or {"name": "", "arguments": ""}
                 name, arguments = delta.function_call.name, delta.function_call.arguments
                 self._function = {
@@ -169,10 +164,6 @@ class _Chunks(Gatherer):
         if piece.function is not None:
             call["name"] += piece.function.name or ""
             call["arguments"] += piece.function.arguments or ""
-
-
-def _last_human(native: Sequence[Mapping[str, Any]]) -> int | None:
-    return next((i for i in range(len(native) - 1, -1, -1) if native[i].get("role") == "user"), None)
 
 
 def _message(native: Mapping[str, Any]) -> Message:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ...model import Message, Role, ToolCall
 from ..base import Dialect, Gatherer, Inject, Request, joined, provenance, spoken
-from .stainless import given, mapping, raw, repeatable
+from .stainless import answered, given, last_user, mapping, raw, repeatable
 
 _ROLES: dict[str, Role] = {"developer": "system", "system": "system", "user": "user", "assistant": "assistant"}
 _LAST = ("response.completed", "response.incomplete", "response.failed")
@@ -30,7 +30,7 @@ class Responses(Dialect):
         instructions = given(arguments, "instructions")
         messages = [Message("system", instructions)] if isinstance(instructions, str) else []
         messages += _messages(items)
-        asked = _last_human(items)
+        asked = last_user(items)
         human = next((i for i in range(len(messages) - 1, -1, -1) if messages[i].role == "user"), None)
         thread = given(arguments, "previous_response_id") or given(arguments, "conversation")
         return Request(
@@ -45,19 +45,14 @@ class Responses(Dialect):
 
     def add_context(self, arguments: Mapping[str, Any], block: str, where: Inject) -> dict[str, Any]:
         """Put the block at the end of the instructions, or into the input when the provider keeps nothing."""
-        asked = _last_human(_items(arguments))
+        asked = last_user(_items(arguments))
         if where == "system" or _stateful(arguments) or asked is None:
             instructions = given(arguments, "instructions")
             return {**arguments, "instructions": f"{instructions}\n\n{block}" if instructions else block}
         if isinstance(arguments["input"], str):
             return {**arguments, "input": joined(block, arguments["input"])}
         items = list(arguments["input"])
-        item = mapping(items[asked])
-        content = item["content"]
-        if isinstance(content, str):
-            items[asked] = {**item, "content": joined(block, content)}
-        else:
-            items[asked] = {**item, "content": [*content, {"type": "input_text", "text": block}]}
+        items[asked] = answered(items[asked], block, "input_text")
         return {**arguments, "input": items}
 
     def answer(self, response: Any) -> Message | None:
@@ -133,10 +128,6 @@ def _items(arguments: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _kind(item: Mapping[str, Any]) -> str:
     kind: str = item.get("type") or "message"
     return kind
-
-
-def _last_human(items: Sequence[Mapping[str, Any]]) -> int | None:
-    return next((i for i in range(len(items) - 1, -1, -1) if items[i].get("role") == "user"), None)
 
 
 def _messages(items: Iterable[Mapping[str, Any]]) -> list[Message]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..base import Raw
+from ..base import Raw, joined
 
 RAW_VIEWS = ("with_raw_response", "with_streaming_response")
 """Cached views of a client, and of each part of it, that return HTTP responses."""
@@ -52,3 +52,17 @@ def mapping(message: Any) -> Mapping[str, Any]:
         return message
     dumped: dict[str, Any] = message.model_dump(mode="json", exclude_unset=True, warnings=False)
     return dumped
+
+
+def last_user(messages: Sequence[Mapping[str, Any]]) -> int | None:
+    """The index of the last message of a user."""
+    return next((i for i in range(len(messages) - 1, -1, -1) if messages[i].get("role") == "user"), None)
+
+
+def answered(message: Any, block: str, kind: str = "text") -> dict[str, Any]:
+    """A copy of a user's message with the block in it: before a text, or as one more part, of that type."""
+    copied = mapping(message)
+    content = copied["content"]
+    if isinstance(content, str):
+        return {**copied, "content": joined(block, content)}
+    return {**copied, "content": [*content, {"type": kind, "text": block}]}

@@ -1,13 +1,14 @@
 """OpenAI's Responses API, as the server speaks it."""
 
+from __future__ import annotations
+
 import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from memori.cli.loopback import Answer, Call, Wire, pieces
+from .wire import JSON, Answer, Call, Wire, named, pieces
 
-JSON = dict[str, Any]
 _numbers = itertools.count(1)
 
 
@@ -88,5 +89,5 @@ def _events(call: Call, answer: Answer) -> Iterator[str]:
     yield event("completed", response={**_response(call, answer, "completed"), "id": begun["id"]})
 
 
-responses = Wire(_body, _events, named=True)
+responses = Wire(_body, _events, frame=named)
 """OpenAI's Responses API."""

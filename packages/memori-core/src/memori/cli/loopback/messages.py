@@ -1,13 +1,14 @@
 """Anthropic's Messages API, as the server speaks it."""
 
+from __future__ import annotations
+
 import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from memori.cli.loopback import Answer, Call, Wire, pieces
+from .wire import JSON, Answer, Call, Wire, named, pieces
 
-JSON = dict[str, Any]
 _numbers = itertools.count(1)
 THINKING = {"type": "thinking", "thinking": "Let me think.", "signature": "c2lnbmVk"}
 
@@ -51,6 +52,7 @@ def _events(call: Call, answer: Answer) -> Iterator[str]:
 
     yield event("message_start", message=_message(call))
     for index, block in enumerate(_content(call, answer)):
+        empty: JSON
         if block["type"] == "text":
             deltas = [{"type": "text_delta", "text": piece} for piece in pieces(block["text"])]
             empty = {"type": "text", "text": ""}
@@ -72,5 +74,5 @@ def _events(call: Call, answer: Answer) -> Iterator[str]:
     yield event("message_stop")
 
 
-messages = Wire(_body, _events, named=True)
+messages = Wire(_body, _events, frame=named)
 """Anthropic's Messages API."""

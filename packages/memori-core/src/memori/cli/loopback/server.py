@@ -2,65 +2,35 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from ..model import ToolCall
+from .bedrock import converse, converse_stream, invoke_stream
+from .chat_completions import chat_completions
+from .contents import contents
+from .messages import messages
+from .responses import responses
+from .wire import JSON, Answer, Call, Script, Wire
 
-JSON = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request as it arrived. `body` is the decoded JSON."""
-
-    path: str
-    headers: Mapping[str, str]
-    body: JSON
-
-    @property
-    def messages(self) -> list[JSON]:
-        """The messages of the request."""
-        found: list[JSON] = self.body["messages"]
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model says. A status of 400 or more makes `text` an error message.
-
-    When streamed, the text goes out word by word. `cut`: drop the connection after so many pieces. `hold`: wait until
-    this is set, before the answer, or before piece number `hold_at` of a stream.
-    """
-
-    text: str = ""
-    tool_calls: tuple[ToolCall, ...] = ()
-    status: int = 200
-    cut: int | None = None
-    hold: threading.Event | None = None
-    hold_at: int = 0
-
-
-Script = Callable[[Call], Answer]
-
-
-@dataclass(frozen=True, slots=True)
-class Wire:
-    """How a provider spells answers: a whole body, or the data of server-sent events, one for each piece.
-
-    `named`: each event goes by the type that its data has.
-    """
-
-    body: Callable[[Call, Answer], JSON]
-    events: Callable[[Call, Answer], Iterator[str]]
-    named: bool = False
+WIRES: Mapping[str, Wire] = {
+    "/chat/completions": chat_completions,
+    "/responses": responses,
+    "/messages": messages,
+    ":rawPredict": messages,
+    ":streamRawPredict": messages,
+    ":generateContent": contents,
+    ":streamGenerateContent": contents,
+    "/converse": converse,
+    "/converse-stream": converse_stream,
+    "/invoke": messages,
+    "/invoke-with-response-stream": invoke_stream,
+}
+"""The protocols spoken, by the end of their URL paths."""
 
 
 class LoopbackServer:
@@ -70,11 +40,11 @@ class LoopbackServer:
     protocol.
     """
 
-    def __init__(self, script: Script | None = None, *, wires: Mapping[str, Wire] | None = None) -> None:
+    def __init__(self, script: Script | None = None, *, wires: Mapping[str, Wire] = WIRES) -> None:
         self.calls: list[Call] = []
         self._script = script or (lambda call: Answer("Understood."))
         self._answers: deque[Answer] = deque()
-        self._wires = dict(wires if wires is not None else WIRES)
+        self._wires = dict(wires)
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="memori-loopback", daemon=True
@@ -113,12 +83,12 @@ class LoopbackServer:
     ) -> None:
         self.close()
 
-    def answer(self, call: Call) -> tuple[Wire, Answer]:
-        """Note a request and choose what to say to it."""
+    def answer(self, call: Call) -> tuple[Wire | None, Answer]:
+        """Note a request and choose what to say to it; a path that no protocol has is told so."""
         path = call.path.partition("?")[0]
         wire = next((wire for end, wire in self._wires.items() if path.endswith(end)), None)
         if wire is None:
-            return chat_completions, Answer(f"no such path: {call.path}", status=404)
+            return None, Answer(f"no such path: {call.path}", status=404)
         self.calls.append(call)
         try:
             return wire, self._answers.popleft()
@@ -143,9 +113,9 @@ def _handler(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             size = int(self.headers.get("Content-Length", 0))
             call = Call(self.path, dict(self.headers), json.loads(self.rfile.read(size)))
             wire, answer = server.answer(call)
-            if answer.status >= 400:
+            if wire is None or answer.status >= 400:
                 self._send(answer.status, {"error": {"message": answer.text, "type": "scripted", "code": None}})
-            elif call.body.get("stream") or call.path.rpartition(":")[2].startswith("stream"):
+            elif call.body.get("stream") or "stream" in call.path.rpartition("/")[2]:
                 self._stream(wire, call, answer)
             else:
                 if answer.hold is not None:
@@ -162,7 +132,7 @@ def _handler(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
 
         def _stream(self, wire: Wire, call: Call, answer: Answer) -> None:
             self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Type", wire.content_type)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             for number, event in enumerate(wire.events(call, answer)):
@@ -171,8 +141,7 @@ def _handler(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
                     return
                 if answer.hold is not None and number == answer.hold_at:
                     answer.hold.wait()
-                name = f"event: {json.loads(event)['type']}\n" if wire.named else ""
-                data = f"{name}data: {event}\n\n".encode()
+                data = wire.frame(event)
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
             self.wfile.write(b"0\r\n\r\n")
 
@@ -180,65 +149,3 @@ def _handler(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             """Stay silent."""
 
     return Handler
-
-
-_numbers = itertools.count(1)
-
-
-def _completion(call: Call, kind: str, choice: JSON) -> JSON:
-    return {
-        "id": f"chatcmpl-{next(_numbers)}",
-        "object": kind,
-        "created": 0,
-        "model": call.body.get("model", "scripted"),
-        "choices": [{"index": 0, **choice}],
-    }
-
-
-def _openai_calls(answer: Answer) -> list[JSON]:
-    return [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in answer.tool_calls
-    ]
-
-
-def _reason(answer: Answer) -> str:
-    return "tool_calls" if answer.tool_calls else "stop"
-
-
-def _openai_body(call: Call, answer: Answer) -> JSON:
-    message: JSON = {"role": "assistant", "content": answer.text or None}
-    if answer.tool_calls:
-        message["tool_calls"] = _openai_calls(answer)
-    body = _completion(call, "chat.completion", {"message": message, "finish_reason": _reason(answer)})
-    return {**body, "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
-
-
-def _openai_events(call: Call, answer: Answer) -> Iterator[str]:
-    def event(delta: JSON, reason: str | None = None) -> str:
-        return json.dumps(_completion(call, "chat.completion.chunk", {"delta": delta, "finish_reason": reason}))
-
-    yield event({"role": "assistant", "content": ""})
-    for piece in pieces(answer.text):
-        yield event({"content": piece})
-    for index, made in enumerate(_openai_calls(answer)):
-        function = made["function"]
-        head = {"name": function["name"], "arguments": ""}
-        yield event({"tool_calls": [{**made, "index": index, "function": head}]})
-        for piece in pieces(function["arguments"]):
-            yield event({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-    yield event({}, _reason(answer))
-    yield "[DONE]"
-
-
-def pieces(text: str) -> list[str]:
-    """The words of a text, each with the space before it."""
-    words = text.split(" ")
-    return [words[0], *(f" {word}" for word in words[1:])] if text else []
-
-
-chat_completions = Wire(_openai_body, _openai_events)
-"""OpenAI's chat completions."""
-
-WIRES: Mapping[str, Wire] = {"/chat/completions": chat_completions}
-"""The protocols spoken, by the end of their URL paths."""

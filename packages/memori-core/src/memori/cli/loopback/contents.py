@@ -1,12 +1,11 @@
 """Google's Gemini API, as the server speaks it."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
-from typing import Any
 
-from memori.cli.loopback import Answer, Call, Wire, pieces
-
-JSON = dict[str, Any]
+from .wire import JSON, Answer, Call, Wire, pieces
 
 
 def _calls(answer: Answer) -> list[JSON]:
