@@ -596,6 +596,13 @@ def test_a_password_is_never_shown(url):
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["database_url", "index_url", "index_api_key", "llm_base_url", "llm_api_key"])
+def test_settings_that_are_printed_show_no_secret(name):
+    given = settings(**{name: "http://ada:hunter2@host/x"})
+
+    assert "hunter2" not in f"{given} {given!r}"
+
+
 def test_a_corrupt_vector_costs_only_its_own_nearness(tmp_path):
     path = tmp_path / "m.db"
     with Memori(f"sqlite:///{path}", embedder="hashing", extractor="none") as memori:
