@@ -164,6 +164,15 @@ def test_forgetting_something_named_leaves_the_rest(verbatim):
     assert "Ada likes coffee" in facts(verbatim)
 
 
+def test_what_was_said_after_a_wish_to_forget_stays_however_late_the_wish_is_worked_off(verbatim):
+    say(verbatim, "Bob is Ada's neighbour", "Bob is kind", day=1)
+    say(verbatim, "Bob is Ada's boss", "As I said. Bob is kind", day=3)
+
+    say(verbatim, "Forget about Bob", day=2)
+
+    assert set(facts(verbatim)) == {"Bob is Ada's boss", "Bob is kind", "As I said"}
+
+
 def test_nobody_but_the_user_has_anything_forgotten(verbatim):
     say(verbatim, "Ada likes green tea")
     say(verbatim, "Forget about green tea", "Forget that", role="assistant")
