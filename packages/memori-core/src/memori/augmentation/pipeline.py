@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from .. import telemetry
 from ..embedding.base import Embedder
 from ..embedding.vectors import known_space
-from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, RevisionConflictError
+from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError
 from ..model import Attribution, Fact, Proposal, Reverted
 from ..plugins import Plugins
 from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage, Unembedded
@@ -30,7 +29,7 @@ from .learnt import joined, learnt
 from .lease import Lease
 from .proposals import problem
 from .resolve import resolve
-from .retry import give_back
+from .retry import give_back, unless_moved
 from .trust import approval, messages_of, rejection, reversal
 from .turns import turns, without_context
 from .withdrawal import withdrawn
@@ -175,7 +174,7 @@ class Pipeline:
 
     def _change(self, attribution: Attribution, decide: Callable[[], FactChanges]) -> FactChanges:
         """Decide on the facts as they are and apply; when they moved meanwhile, decide again."""
-        for attempt in _unless_moved():
+        for attempt in unless_moved():
             with attempt:
                 state = self._storage.state(attribution)
                 changes = decide()
@@ -253,7 +252,7 @@ class Pipeline:
         replaces: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> tuple[Fact, ...]:
         """Resolve against the facts as they are now and store; when they moved meanwhile, resolve again."""
-        for attempt in _unless_moved():
+        for attempt in unless_moved():
             with attempt:
                 state = self._storage.state(attribution)
                 # Nothing is forgotten between this look and the commit, which expects the state.
@@ -311,12 +310,3 @@ class Pipeline:
         error = f"given up after {self._max_attempts} attempts; the last worker never reported back"
         self._storage.fail(job, error, retry_at=None, now=datetime.now(UTC))
         return True
-
-
-def _unless_moved() -> Retrying:
-    return Retrying(
-        retry=retry_if_exception_type(RevisionConflictError),
-        stop=stop_after_attempt(20),
-        wait=wait_random(0, 0.05),
-        reraise=True,
-    )
