@@ -20,10 +20,10 @@ from ..model import Attribution, Fact, Proposal, Reverted
 from ..plugins import Plugins
 from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage, Unembedded
 from ..text import fold, terms
-from .deadline import MOST_FACTS, extract
+from .deadline import MOST_FACTS, Proposed, extract
 from .drafts import Draft, episodes, statement, without
 from .embedding import WINDOW, embed, embed_missing
-from .extraction.base import Extraction, Extractor
+from .extraction.base import Extraction, Extractor, Turn
 from .known import look_up
 from .learnt import joined, learnt
 from .lease import Lease
@@ -31,7 +31,7 @@ from .proposals import problem
 from .resolve import resolve
 from .retry import give_back, unless_moved
 from .trust import approval, messages_of, rejection, reversal
-from .turns import turns, without_context
+from .turns import turn_of, without_context
 from .withdrawal import withdrawn
 
 if TYPE_CHECKING:
@@ -78,17 +78,26 @@ class Pipeline:
     def process(self, jobs: Sequence[Job], lease: Lease) -> None:
         """Bring each job to its end, or give it back. A job that fails costs the others nothing."""
         alive = [without_context(job) for job in jobs if not self._buried(job)]
-        shown = dict(zip((job.id for job in alive), turns(self._extractor, self._storage, alive), strict=True))
-        for job, found in extract(self._extractor, alive, shown, lease, seconds=self._extraction_timeout):
-            if not lease.holds(job):
-                continue
+        shown: dict[str, Turn] = {}
+        for job in alive:
             try:
-                error = found if isinstance(found, Exception) else None
-                extraction = Extraction() if isinstance(found, Exception) else found
-                self._finish(job, extraction, error)
-            except Exception as failure:  # noqa: BLE001 - the worker's one boundary: the job is retried, or says why not
-                give_back(self._storage, job, failure, max_attempts=self._max_attempts)
-            lease.let_go(job)
+                shown[job.id] = turn_of(self._extractor, self._storage, job)
+            except Exception as failure:  # noqa: BLE001 - what is known cannot be read: as bad as no answer
+                self._end(job, failure, lease)
+        asked = [job for job in alive if job.id in shown]
+        for job, found in extract(self._extractor, asked, shown, lease, seconds=self._extraction_timeout):
+            self._end(job, found, lease)
+
+    def _end(self, job: Job, found: Proposed, lease: Lease) -> None:
+        if not lease.holds(job):
+            return
+        try:
+            error = found if isinstance(found, Exception) else None
+            extraction = Extraction() if isinstance(found, Exception) else found
+            self._finish(job, extraction, error)
+        except Exception as failure:  # noqa: BLE001 - the worker's one boundary: the job is retried, or says why not
+            give_back(self._storage, job, failure, max_attempts=self._max_attempts)
+        lease.let_go(job)
 
     def remember(self, attribution: Attribution, fact: Fact, *, replaces: str | None = None) -> Fact:
         """Store a fact stated by hand, in the place of another if told so. Returns the fact that now says it.
