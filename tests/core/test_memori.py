@@ -518,6 +518,27 @@ def test_a_strange_query_finds_nothing_and_breaks_nothing(memori, query):
     assert memori.recall(query, min_relevance=0.99) == []
 
 
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        (lambda memori: memori.facts(statuses=["gone"]), ValueError, "statuses are active"),
+        (lambda memori: memori.facts(statuses="active"), TypeError, r"\['active'\]"),
+        (lambda memori: memori.facts(offset=-1), ValueError, "0 or more"),
+        (lambda memori: memori.conversations(offset=-1), ValueError, "0 or more"),
+        (lambda memori: memori.review(offset="1"), TypeError, "integer"),
+        (lambda memori: memori.remember("likes tea", importance=float("nan")), ValueError, "NaN"),
+        (lambda memori: memori.remember("likes tea", importance="high"), TypeError, "from 0 to 1"),
+    ],
+)
+def test_an_argument_that_means_nothing_is_refused_and_not_taken_for_another(memori, call, error, said):
+    memori.attribution("ada")
+
+    with pytest.raises(error, match=said):
+        call(memori)
+
+    assert memori.facts() == []
+
+
 def test_unknown_facts_are_named(memori):
     memori.attribution("ada")
     mine = memori.remember("drinks tea")
