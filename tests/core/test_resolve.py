@@ -277,3 +277,18 @@ def test_another_entitys_fact_cannot_be_replaced(database):
         assert [one.text for one in memori.facts(attribution=BOB)] == ["Bob likes milk"]
         assert [one.text for one in memori.facts(attribution=ADA)] == ["Ada likes tea"]
         assert memori.facts(attribution=Attribution("bob"))[0].status == "active"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["緑茶が好きです。", "東京に住んでいます。", "犬を飼っています。"],
+        ["Ada runs 1.5 miles", "Ada runs 15 miles", "Ada runs 1,5 miles"],
+        ["Я живу в Берлине.", "Я живу в Париже."],
+    ],
+)
+def test_facts_of_any_script_and_number_are_told_apart_and_found_again(memori, texts):
+    for text in [*texts, *texts]:
+        memori.remember(text, attribution=ADA)
+
+    assert {fact.text: fact.mentions for fact in memori.facts(attribution=ADA)} == dict.fromkeys(texts, 2)
