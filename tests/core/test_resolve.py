@@ -164,6 +164,15 @@ def test_forgetting_something_named_leaves_the_rest(verbatim):
     assert "Ada likes coffee" in facts(verbatim)
 
 
+def test_what_was_said_after_a_wish_to_forget_stays_however_late_the_wish_is_worked_off(verbatim):
+    say(verbatim, "Bob is Ada's neighbour", "Bob is kind", day=1)
+    say(verbatim, "Bob is Ada's boss", "As I said. Bob is kind", day=3)
+
+    say(verbatim, "Forget about Bob", day=2)
+
+    assert set(facts(verbatim)) == {"Bob is Ada's boss", "Bob is kind", "As I said"}
+
+
 def test_nobody_but_the_user_has_anything_forgotten(verbatim):
     say(verbatim, "Ada likes green tea")
     say(verbatim, "Forget about green tea", "Forget that", role="assistant")
@@ -268,3 +277,18 @@ def test_another_entitys_fact_cannot_be_replaced(database):
         assert [one.text for one in memori.facts(attribution=BOB)] == ["Bob likes milk"]
         assert [one.text for one in memori.facts(attribution=ADA)] == ["Ada likes tea"]
         assert memori.facts(attribution=Attribution("bob"))[0].status == "active"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["緑茶が好きです。", "東京に住んでいます。", "犬を飼っています。"],
+        ["Ada runs 1.5 miles", "Ada runs 15 miles", "Ada runs 1,5 miles"],
+        ["Я живу в Берлине.", "Я живу в Париже."],
+    ],
+)
+def test_facts_of_any_script_and_number_are_told_apart_and_found_again(memori, texts):
+    for text in [*texts, *texts]:
+        memori.remember(text, attribution=ADA)
+
+    assert {fact.text: fact.mentions for fact in memori.facts(attribution=ADA)} == dict.fromkeys(texts, 2)

@@ -217,7 +217,7 @@ async def test_each_of_a_batch_is_stored(memori: Memori, handler: Make) -> None:
 async def test_a_failing_database_does_not_reach_the_chain(
     tmp_path: Path, handler: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Memori(f"sqlite:///{tmp_path}/no/such/m.db") as memori, caplog.at_level(logging.WARNING):
+    with Memori(f"sqlite:///{tmp_path}/no/such/m.db") as memori, caplog.at_level(logging.DEBUG, "memori_langchain"):
         await run(says("fine"), "hi", handler(memori, entity_id="ada"))
 
     assert "capture failed" in caplog.text

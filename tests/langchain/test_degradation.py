@@ -1,5 +1,6 @@
 """When memory fails or hangs, an agent's run is what it would have been without it."""
 
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from memori import Attribution, Memori, MissingAttributionError, RecallOptions
+from memori import Attribution, Memori, MissingAttributionError, RecallOptions, telemetry
 from memori_langchain import MemoriMiddleware
 from memori_langchain.boundary import aattempt, attempt
 
@@ -38,9 +39,12 @@ async def arun(model: Scripted, memori: Memori) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-async def test_a_run_without_a_database_is_the_same_and_says_so(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, awaited: bool
+async def test_a_run_without_a_database_is_the_same_says_so_and_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, awaited: bool
 ) -> None:
+    counted: set[str] = set()
+    monkeypatch.setattr(telemetry, "count", lambda name, amount=1, **of: counted.add(f"{name} {of.get('what')}"))
+    caplog.set_level(logging.DEBUG, "memori_langchain")  # a cause is a warning once in a process
     model = script()
     with Memori(f"sqlite:///{tmp_path}/no/such/folder/m.db", extractor="none", embedder="hashing") as memori:
         told = await arun(model, memori) if awaited else run(model, memori)
@@ -50,6 +54,7 @@ async def test_a_run_without_a_database_is_the_same_and_says_so(
     warnings = [one.getMessage() for one in caplog.records if one.name == "memori_langchain"]
     assert {text.partition(" failed")[0] for text in warnings} == {"capture", "recall"}
     assert "StorageUnavailableError" in warnings[0]
+    assert counted >= {"failure capture", "failure recall"}
 
 
 @pytest.mark.parametrize("awaited", [False, True])

@@ -109,6 +109,24 @@ def memory() -> Iterator[WatchedMemory]:
     memory.executor.close()
 
 
+@pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream"])
+async def test_two_memories_of_one_model_both_hear_it(memory: WatchedMemory, way: str) -> None:
+    other = WatchedMemory(known={"ada": "likes tea"})
+    model = Written(responses=["You like tea."] * 2)
+    memory.registry().register(model, attribution=ADA)
+    other.registry().register(model, attribution=ADA)
+
+    await WAYS[way](model)
+    other.executor.close()
+
+    for one in (memory, other):
+        [turn] = one.turns
+        assert [(message.role, message.content) for message in turn.messages] == [
+            ("user", QUESTION),
+            ("assistant", "You like tea."),
+        ]
+
+
 @pytest.fixture(params=[Written, Scripted])
 def model(request: pytest.FixtureRequest) -> Any:
     if request.param is Scripted:

@@ -334,3 +334,15 @@ def test_after_an_erasure_the_same_words_bring_nothing_back(
 
     assert ada.get() == [ChatMessage("Do I sail?")]
     assert len(recalls.made) == 2
+
+
+async def test_what_is_forgotten_is_not_shown_again_by_a_turn_that_had_it(memori: Memori, ada: MemoriMemory) -> None:
+    ada.put(ChatMessage("Where do I live?"))
+    for get in (ada.aget, lambda: asyncio.to_thread(ada.get)):
+        fact = memori.remember("I live in Lisbon.", attribution=ADA)
+        ada.put(ChatMessage("So where do I live?"))
+        assert "Lisbon" in str(await get())
+
+        memori.forget(fact.id, attribution=ADA)
+
+        assert "Lisbon" not in str(await get())

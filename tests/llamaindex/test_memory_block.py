@@ -162,3 +162,14 @@ def test_a_block_survives_saving(memori: Memori) -> None:
     block = MemoriMemoryBlock(entity_id="ada", process_id="cook", recall_limit=3, capture="flush")
 
     assert MemoriMemoryBlock.model_validate_json(block.model_dump_json()) == block
+
+
+async def test_what_is_erased_is_not_shown_again_by_a_turn_that_had_it(memori: Memori) -> None:
+    memori.remember("I live in Lisbon.", attribution=Attribution("ada"))
+    block = MemoriMemoryBlock(entity_id="ada")
+    asked = [ChatMessage("Where do I live?")]
+    assert "Lisbon" in await block.aget(asked)
+
+    memori.erase("ada")
+
+    assert await block.aget(asked) == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +72,20 @@ async def test_every_way_of_asking_is_answered_with_memory_and_captured_once(kno
     assert "Oslo" not in shown
     assert stored(knowing) == [("user", QUESTION), ("assistant", plain.removeprefix("assistant: "))]
     assert [message.content for message in ASKED] == [QUESTION]
+
+
+@pytest.mark.parametrize("way", ["chat", "astream_chat", "complete"])
+async def test_two_memories_of_one_llm_both_hear_it(memori: Memori, tmp_path: Path, way: str) -> None:
+    llm = MockLLM()
+    with Memori(f"sqlite:///{tmp_path / 'other.db'}", extractor="none", embedder="hashing") as other:
+        memori.llm.register(llm, attribution=ADA)
+        other.llm.register(llm, attribution=ADA)
+        await ask(way, llm)
+        memori.llm.unregister(llm)
+        await ask(way, llm)
+
+        assert [role for role, _ in stored(memori)] == ["user", "assistant"]
+        assert [role for role, _ in stored(other)] == ["user", "assistant"] * 2
 
 
 @pytest.mark.parametrize("way", ["chat", "achat", "stream_chat", "astream_chat", "complete", "stream_complete"])

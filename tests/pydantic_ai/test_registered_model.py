@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from memori import Attribution, Memori, errors
@@ -91,6 +92,39 @@ async def test_a_history_sent_again_is_stored_once(memori: Memori, script: Scrip
     await way(agent, history)  # type: ignore[call-arg]
 
     assert [role for role, _ in said(memori, "ada")] == ["user", "assistant"] * 2
+
+
+@ways
+async def test_agents_that_share_a_model_speak_each_for_their_own_user(
+    memori: Memori, script: Script, way: Way
+) -> None:
+    model = script.model
+    hers, his, nobodys = Agent(model), Agent(model), Agent(model)
+    memori.remember("Ada drinks green tea.", attribution=ADA)
+    memori.llm.register(hers, attribution=ADA).llm.register(his, attribution=Attribution("bob"))
+
+    await way(nobodys)
+    await way(his)
+    assert said(memori, "ada") == []
+    assert shown(script.sent[0]) == shown(script.sent[1]) == 0
+    await way(hers)
+
+    assert shown(script.sent[2]) == 1
+    assert len(said(memori, "ada")) == len(said(memori, "bob")) == 2
+
+
+@ways
+async def test_two_memories_of_one_model_both_hear_it(memori: Memori, script: Script, way: Way, tmp_path: Path) -> None:
+    agent = Agent(script.model)
+    with Memori(f"sqlite:///{tmp_path / 'other.db'}", extractor="none", embedder="hashing") as other:
+        memori.llm.register(agent, attribution=ADA)
+        other.llm.register(agent, attribution=ADA)
+        await way(agent)
+        memori.llm.unregister(agent)
+        await way(agent)
+
+        assert [role for role, _ in said(memori, "ada")] == ["user", "assistant"]
+        assert [role for role, _ in said(other, "ada")] == ["user", "assistant"] * 2
 
 
 async def test_a_model_asked_directly_remembers_and_changes_nothing_it_was_given(

@@ -206,3 +206,30 @@ def test_a_message_dated_in_the_future_is_learnt_from_like_any_other(shipped: Me
         (episode,) = shipped.facts(kinds=["episode"])
         assert episode.said_at == tomorrow
         assert [one.fact.text for one in shipped.recall("Lisbon")]
+
+
+def test_a_job_about_which_nothing_can_be_looked_up_costs_no_other_job_anything(database, monkeypatch):
+    class Reader(Scripted):
+        reads_memories = True
+
+    extractor = Reader(lambda text: [replace(SOUND, text=text)])
+    with Memori(database, embedder="hashing", extractor=extractor, settings=load(max_attempts=1)) as memori:
+        search = memori.config.storage.search
+
+        def broken(who, terms, **options):
+            if "row" in terms:
+                raise RuntimeError("a row that cannot be read")
+            return search(who, terms, **options)
+
+        monkeypatch.setattr(memori.config.storage, "search", broken)
+        for who in (ADA, Attribution("bob")):
+            memori.record(
+                [("user", "I like tea."), ("user", "A row." if who is ADA else "And boats.")], attribution=who
+            )
+        assert not memori.augmentation.wait(30)
+
+        states = {job.attribution.entity_id: (job.state, job.error) for job in memori.augmentation.jobs()}
+        assert states["bob"] == ("done", None)
+        assert states["ada"] == ("dead", "RuntimeError: a row that cannot be read")
+        assert memori.facts(attribution=Attribution("bob"))
+        assert [one.text for one in memori.facts(attribution=ADA, kinds=["episode"])] == ["A row.", "I like tea."]

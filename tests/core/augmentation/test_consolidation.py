@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memori import Attribution, Consolidated, Memori
 from memori.augmentation.consolidation import EVERY, LIFE, SHORT_TERM, Consolidation, standing
-from memori.errors import ConfigurationError, IdentityError
+from memori.errors import ConfigurationError, IdentityError, RevisionConflictError, StorageError
 from memori.model import KINDS, Fact
 from memori.settings import Settings, load
 
@@ -130,6 +130,47 @@ def test_the_worker_consolidates_after_it_learnt_but_not_after_every_job(databas
         assert sorted(runs) == ["ada", "bob"]
         again._consolidation.after(Attribution("ada", namespace="default"), now=datetime.now(UTC) + EVERY + EVERY)
         assert sorted(runs) == ["ada", "ada", "bob"]
+
+
+@pytest.mark.parametrize("error", [StorageError, RevisionConflictError])
+def test_a_consolidation_that_fails_is_not_put_off_for_hours(memori, monkeypatch, caplog, error):
+    who = Attribution("ada", namespace="default")
+    memori.remember("Ada is allergic to peanuts.", kind="attribute", attribution=ADA)
+    storage = memori.config.storage
+    apply, failing = storage.apply, [True] * 50
+
+    def applied(*given, **options):
+        if failing and options["expected"] is not None:
+            failing.pop()
+            raise error("somebody else was quicker")
+        return apply(*given, **options)
+
+    monkeypatch.setattr(storage, "apply", applied)
+    memori._consolidation.after(who, now=NOW)
+    assert at_hand(memori) == []
+    assert "consolidation failed" in caplog.text
+
+    failing.clear()
+    memori._consolidation.after(who, now=NOW + timedelta(minutes=1))
+    assert at_hand(memori) == ["Ada is allergic to peanuts."]
+
+
+def test_a_consolidation_among_others_that_write_is_done_in_the_end(memori, monkeypatch):
+    memori.remember("Ada is allergic to peanuts.", kind="attribute", attribution=ADA)
+    storage = memori.config.storage
+    facts, moving = storage.facts, [True] * 3
+
+    def moved(*given, **options):
+        found = facts(*given, **options)
+        if options.get("tier") and moving:
+            moving.pop()
+            memori.remember(f"Ada counted {len(moving)} boats.", attribution=ADA)
+        return found
+
+    monkeypatch.setattr(storage, "facts", moved)
+
+    assert consolidate(memori).promoted >= 1
+    assert "Ada is allergic to peanuts." in at_hand(memori)
 
 
 def test_what_outlived_its_retention_is_not_found_any_more(database):

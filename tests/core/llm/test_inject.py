@@ -1,6 +1,8 @@
 """What memory adds to a request, and all that it leaves alone."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 
@@ -195,3 +197,11 @@ def test_another_user_with_the_same_words_never_gets_the_same_block(client, memo
         client.chat.completions.create(model="m", messages=[USER, step])
 
     assert ["likes tea" in str(call.messages) for call in server.calls] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("opening", ["<memori_context>", "<memori_context "])
+def test_a_message_of_openings_alone_is_read_in_no_time(opening):
+    # A search that began anew at each of them held the event loop for hours.
+    code = f"from memori.llm.base import spoken; assert spoken([{opening!r} * 200_000]) == {opening!r} * 200_000"
+
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

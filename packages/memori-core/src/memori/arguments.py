@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from .model import KINDS, Kind
+from .model import KINDS, STATUSES, FactStatus, Kind
 
 
 def asked_for(names: Sequence[str], **available: Any) -> dict[str, Any]:
@@ -70,6 +70,35 @@ def check_kinds(kinds: Iterable[Kind]) -> list[Kind]:
         if kind not in KINDS:
             raise ValueError(f"unknown kind {kind!r}; kinds are {', '.join(KINDS)}.")
     return listed
+
+
+def check_statuses(statuses: Iterable[FactStatus]) -> list[FactStatus]:
+    """Return the statuses as a list. Raises `TypeError`, or `ValueError` naming an unknown one."""
+    if isinstance(statuses, str) or not isinstance(statuses, Iterable):
+        raise TypeError(f"statuses must be a list, such as ['active'], got {type(statuses).__name__}.")
+    listed = list(statuses)
+    for status in listed:
+        if status not in STATUSES:
+            raise ValueError(f"unknown status {status!r}; statuses are {', '.join(STATUSES)}.")
+    return listed
+
+
+def check_offset(offset: int) -> int:
+    """Return the offset. Raises `TypeError` or `ValueError` unless it is an integer from 0 up."""
+    if isinstance(offset, bool) or not isinstance(offset, int):
+        raise TypeError(f"offset must be an integer, got {type(offset).__name__}.")
+    if offset < 0:
+        raise ValueError(f"offset must be 0 or more, got {offset}.")
+    return offset
+
+
+def check_importance(importance: float) -> float:
+    """Return the importance within 0..1. Raises `TypeError` or `ValueError` unless it is a number."""
+    if isinstance(importance, bool) or not isinstance(importance, int | float):
+        raise TypeError(f"importance must be a number from 0 to 1, got {type(importance).__name__}.")
+    if importance != importance:
+        raise ValueError("importance must be a number from 0 to 1, got NaN.")
+    return min(max(float(importance), 0.0), 1.0)
 
 
 def check_pool_size(size: int | None) -> int | None:

@@ -15,11 +15,14 @@ from .arguments import (
     asked_for,
     aware,
     check_budget,
+    check_importance,
     check_kinds,
     check_limit,
+    check_offset,
     check_pool_size,
     check_query,
     check_relevance,
+    check_statuses,
     check_texts,
 )
 from .attribution import CurrentAttribution
@@ -310,7 +313,7 @@ class Memori:
     ) -> list[Conversation]:
         """The entity's conversations, newest first."""
         check_limit(limit)
-        return self._ready().conversations(self._who(attribution), limit=limit, offset=offset)
+        return self._ready().conversations(self._who(attribution), limit=limit, offset=check_offset(offset))
 
     # memories
 
@@ -414,10 +417,10 @@ class Memori:
         return self._ready().facts(
             who,
             kinds=[kind for kind in KINDS if kind != "episode"] if kinds is None else check_kinds(kinds),
-            statuses=statuses,
+            statuses=check_statuses(statuses),
             as_of=aware(as_of),
             limit=limit,
-            offset=offset,
+            offset=check_offset(offset),
         )
 
     def diff(
@@ -780,7 +783,7 @@ class Memori:
             kind=kind,
             said_at=datetime.now(UTC),
             valid_from=aware(valid_from),
-            importance=min(max(importance, 0.0), 1.0),
+            importance=check_importance(importance),
             extractor="by hand",
         )
 

@@ -24,7 +24,7 @@ class Settings(BaseSettings):
         env_prefix="MEMORI_", json_file="memori.json", extra="ignore", populate_by_name=True
     )
 
-    database_url: str = Field(default="sqlite:///memori.db", description="Where memory lives.")
+    database_url: str = Field(default="sqlite:///memori.db", repr=False, description="Where memory lives.")
     namespace: str = Field(default="default", description="Separates applications that share a database.")
     embedder: str = Field(default="minilm", description="Which embedder turns text into vectors.")
     extractor: str = Field(default="local", description="Which extractor proposes facts; 'none' keeps only episodes.")
@@ -76,7 +76,9 @@ class Settings(BaseSettings):
         default=2048, ge=1, description="Megabytes that the indexes in memory may take; the longest unused goes first."
     )
     llm_base_url: str = Field(
-        default="", description="An OpenAI-compatible address that extractor='llm' asks; empty: a registered client."
+        default="",
+        repr=False,
+        description="An OpenAI-compatible address that extractor='llm' asks; empty: a registered client.",
     )
     llm_model: str = Field(default="", description="The chat model that extractor='llm' asks.")
     llm_api_key: SecretStr = Field(default=SecretStr(""), description="The key for llm_base_url, where it wants one.")

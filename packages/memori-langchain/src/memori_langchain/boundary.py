@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-from memori import Memori, errors, suppress
+from memori import Memori, errors, suppress, telemetry
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,5 +73,4 @@ async def _finished(future: Future[T], seconds: float | None) -> None:
 def _missed(what: str, error: Exception, seconds: float) -> None:
     if isinstance(error, TimeoutError) and not str(error):
         error = TimeoutError(f"not done within {seconds:g} s")
-    details = error if logger.isEnabledFor(logging.DEBUG) else None
-    logger.warning("%s failed, the agent went on: %s: %s", what, type(error).__name__, error, exc_info=details)
+    telemetry.failure(logger, what, error)

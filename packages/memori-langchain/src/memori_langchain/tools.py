@@ -86,7 +86,8 @@ def _told(found: list[Recalled] | None) -> Answer:
     if not found:
         return "Nothing is known about that.", []
     artifact = [{"id": one.id, "text": one.text, "kind": one.fact.kind, "score": one.score} for one in found]
-    return "\n".join(f"- {one.text}" for one in found), artifact
+    # A memory is one line: nothing in it passes for another.
+    return "\n".join(f"- {' '.join(one.text.split())}" for one in found), artifact
 
 
 def _nothing() -> Answer:

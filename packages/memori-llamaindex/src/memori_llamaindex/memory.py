@@ -12,7 +12,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 from llama_index.core.llms.llm import LLM
 from llama_index.core.memory import BaseMemory
 from llama_index.core.utils import get_tokenizer
-from memori import Attribution, Memori, StoredMessage, telemetry
+from memori import Attribution, Context, Memori, StoredMessage, telemetry
 from pydantic import Field, field_validator
 
 from . import blocks
@@ -113,14 +113,12 @@ class MemoriMemory(Identified, BaseMemory):
         """The newest turns of the session, with what is known about the input, else about the last user message."""
         core = self._core()
         request = self._request(core, core.messages(attribution=self.attribution), input, initial_token_count)
-        block = blocks.known(core, request.turn) if request.query else ""
-        if block is None:
-            try:
-                recall = core.executor.submit(core.context, request.query, **self._recall_options(request))
-                block = recall.result(self.recall_timeout).text
-            except Exception as error:  # noqa: BLE001 - the host's turn must go on without memory
-                block = self._missed(error)
-            block = blocks.keep(core, request.turn, block)
+        if not request.query:
+            return request.messages
+        try:
+            block = core.executor.submit(self._block, core, request).result(self.recall_timeout)
+        except Exception as error:  # noqa: BLE001 - the host's turn must go on without memory
+            block = self._missed(core, request, error)
         return self._shown(request, block)
 
     async def aget(
@@ -133,14 +131,12 @@ class MemoriMemory(Identified, BaseMemory):
         core = self._core()
         stored = await core.amessages(attribution=self.attribution)
         request = await asyncio.to_thread(self._request, core, stored, input, initial_token_count)
-        block = blocks.known(core, request.turn) if request.query else ""
-        if block is None:
-            try:
-                recall = core.acontext(request.query, **self._recall_options(request))
-                block = (await asyncio.wait_for(recall, self.recall_timeout)).text
-            except Exception as error:  # noqa: BLE001 - the host's turn must go on without memory
-                block = self._missed(error)
-            block = blocks.keep(core, request.turn, block)
+        if not request.query:
+            return request.messages
+        try:
+            block = await asyncio.wait_for(core.executor.run(self._block, core, request), self.recall_timeout)
+        except Exception as error:  # noqa: BLE001 - the host's turn must go on without memory
+            block = self._missed(core, request, error)
         return self._shown(request, block)
 
     def get_all(self) -> list[ChatMessage]:
@@ -206,14 +202,18 @@ class MemoriMemory(Identified, BaseMemory):
             said=tuple(text for place in places if (text := stored[place].message.content)),
         )
 
-    def _recall_options(self, request: _Request) -> dict[str, Any]:
-        return {"attribution": self.attribution, "limit": self.recall_limit, "exclude": request.said}
+    def _block(self, core: Memori, request: _Request) -> str:
+        who = self.attribution
+        if (block := blocks.known(core, who, request.turn)) is not None:
+            return block
+        found = core.context(request.query, attribution=who, limit=self.recall_limit, exclude=request.said)
+        return blocks.keep(core, request.turn, found)
 
-    def _missed(self, error: Exception) -> str:
+    def _missed(self, core: Memori, request: _Request, error: Exception) -> str:
         if isinstance(error, TimeoutError) and not str(error):
             error = TimeoutError(f"no answer within {self.recall_timeout:g} s")
         telemetry.failure(logger, "recall (this turn goes on without memory)", error)
-        return ""
+        return blocks.keep(core, request.turn, Context(""))
 
     def _shown(self, request: _Request, block: str) -> list[ChatMessage]:
         """The request's messages with the block in them. They were read for this call alone."""

@@ -76,10 +76,10 @@ class MemoriMemoryBlock(Identified, BaseMemoryBlock[str]):
     async def _known(self, query: str, history: Sequence[ChatMessage], session: object) -> str:
         core = self._core()
         turn = (self._turn(history, session), self.recall_limit)
-        if (block := blocks.known(core, turn)) is None:
+        if (block := await core.executor.run(blocks.known, core, self.attribution, turn)) is None:
             said = [message.content for message in history if message.content]
             found = await core.acontext(query, attribution=self.attribution, limit=self.recall_limit, exclude=said)
-            block = blocks.keep(core, turn, found.text)
+            block = blocks.keep(core, turn, found)
         return block
 
     async def _learn(self, messages: Sequence[ChatMessage], session: object) -> None:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from .. import telemetry
-from ..errors import RevisionConflictError
 from ..model import KINDS, Attribution, Consolidated, Fact, Kind
 from ..process import on_fork
 from ..storage.base import FactChanges, Placement, Storage
 from ..text import words
+from .retry import unless_moved
 
 logger = logging.getLogger("memori.augmentation")
 SHORT_TERM = 20
@@ -103,7 +103,10 @@ class Consolidation:
             while old := self._storage.facts(attribution, kinds=[kind], said_before=now - kept, limit=_BATCH):
                 self._expire(attribution, old)
                 expired += len(old)
-        return replace(self._fill(attribution, now), expired=expired)
+        for attempt in unless_moved():
+            with attempt:
+                return replace(self._fill(attribution, now), expired=expired)
+        raise AssertionError("unreachable: the last attempt raises")
 
     def after(self, attribution: Attribution, *, now: datetime) -> None:
         """Something was learnt of an entity: consolidate it if that was not done for `EVERY`. Never raises."""
@@ -111,6 +114,8 @@ class Consolidation:
             if self._due(attribution, now):
                 self.run(attribution, now=now)
         except Exception as error:  # noqa: BLE001 - what was learnt is stored; the next time tries again
+            with self._lock:
+                self._seen.pop((attribution.namespace, attribution.entity_id), None)
             telemetry.failure(logger, "consolidation", error)
 
     def _fill(self, attribution: Attribution, now: datetime) -> Consolidated:
@@ -128,11 +133,7 @@ class Consolidation:
         place += [Placement(one, "long") for one in demoted]
         if not place:
             return Consolidated(1)
-        try:
-            self._storage.apply(attribution, FactChanges(place=tuple(place)), expected=state, now=now)
-        except RevisionConflictError:
-            # Somebody learns of the entity at this moment, and consolidates it after that if it is due.
-            return Consolidated(1)
+        self._storage.apply(attribution, FactChanges(place=tuple(place)), expected=state, now=now)
         return Consolidated(1, len(promoted), len(demoted))
 
     def _due(self, attribution: Attribution, now: datetime) -> bool:

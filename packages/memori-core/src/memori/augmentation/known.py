@@ -52,7 +52,7 @@ def look_up(
         by_slot=slots,
         similar={new: [statement[one] for one in ids if one in statement] for new, ids in shared.items()},
         replaced={new: [statement[one] for one in ids if one in statement] for new, ids in replaces.items()},
-        repeated=_repeated(
+        repeated=last_said(
             storage, attribution, [*statement.values(), *(one for line in slots.values() for one in line)]
         ),
         close=_close(embedder, statements),
@@ -67,7 +67,8 @@ def _sharing(storage: Storage, attribution: Attribution, new: NewFact) -> list[s
     return [fact_id for fact_id, text in found if len(said.intersection(text.split())) >= _SHARED * len(said)]
 
 
-def _repeated(storage: Storage, attribution: Attribution, facts: Sequence[Fact]) -> dict[str, datetime]:
+def last_said(storage: Storage, attribution: Attribution, facts: Sequence[Fact]) -> dict[str, datetime]:
+    """When facts that were said more than once were said last, by their ids."""
     often = [fact.id for fact in facts if fact.mentions > 1]
     try:
         mentions = storage.mentions(attribution, facts=often) if often else []

@@ -11,28 +11,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from .. import telemetry
 from ..embedding.base import Embedder
 from ..embedding.vectors import known_space
-from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, RevisionConflictError
+from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError
 from ..model import Attribution, Fact, Proposal, Reverted
 from ..plugins import Plugins
 from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage, Unembedded
 from ..text import fold, terms
-from .deadline import MOST_FACTS, extract
+from .deadline import MOST_FACTS, Proposed, extract
 from .drafts import Draft, episodes, statement, without
 from .embedding import WINDOW, embed, embed_missing
-from .extraction.base import Extraction, Extractor
+from .extraction.base import Extraction, Extractor, Turn
 from .known import look_up
 from .learnt import joined, learnt
 from .lease import Lease
 from .proposals import problem
 from .resolve import resolve
-from .retry import give_back
+from .retry import give_back, unless_moved
 from .trust import approval, messages_of, rejection, reversal
-from .turns import turns, without_context
+from .turns import turn_of, without_context
 from .withdrawal import withdrawn
 
 if TYPE_CHECKING:
@@ -79,17 +78,26 @@ class Pipeline:
     def process(self, jobs: Sequence[Job], lease: Lease) -> None:
         """Bring each job to its end, or give it back. A job that fails costs the others nothing."""
         alive = [without_context(job) for job in jobs if not self._buried(job)]
-        shown = dict(zip((job.id for job in alive), turns(self._extractor, self._storage, alive), strict=True))
-        for job, found in extract(self._extractor, alive, shown, lease, seconds=self._extraction_timeout):
-            if not lease.holds(job):
-                continue
+        shown: dict[str, Turn] = {}
+        for job in alive:
             try:
-                error = found if isinstance(found, Exception) else None
-                extraction = Extraction() if isinstance(found, Exception) else found
-                self._finish(job, extraction, error)
-            except Exception as failure:  # noqa: BLE001 - the worker's one boundary: the job is retried, or says why not
-                give_back(self._storage, job, failure, max_attempts=self._max_attempts)
-            lease.let_go(job)
+                shown[job.id] = turn_of(self._extractor, self._storage, job)
+            except Exception as failure:  # noqa: BLE001 - what is known cannot be read: as bad as no answer
+                self._end(job, failure, lease)
+        asked = [job for job in alive if job.id in shown]
+        for job, found in extract(self._extractor, asked, shown, lease, seconds=self._extraction_timeout):
+            self._end(job, found, lease)
+
+    def _end(self, job: Job, found: Proposed, lease: Lease) -> None:
+        if not lease.holds(job):
+            return
+        try:
+            error = found if isinstance(found, Exception) else None
+            extraction = Extraction() if isinstance(found, Exception) else found
+            self._finish(job, extraction, error)
+        except Exception as failure:  # noqa: BLE001 - the worker's one boundary: the job is retried, or says why not
+            give_back(self._storage, job, failure, max_attempts=self._max_attempts)
+        lease.let_go(job)
 
     def remember(self, attribution: Attribution, fact: Fact, *, replaces: str | None = None) -> Fact:
         """Store a fact stated by hand, in the place of another if told so. Returns the fact that now says it.
@@ -175,7 +183,7 @@ class Pipeline:
 
     def _change(self, attribution: Attribution, decide: Callable[[], FactChanges]) -> FactChanges:
         """Decide on the facts as they are and apply; when they moved meanwhile, decide again."""
-        for attempt in _unless_moved():
+        for attempt in unless_moved():
             with attempt:
                 state = self._storage.state(attribution)
                 changes = decide()
@@ -253,7 +261,7 @@ class Pipeline:
         replaces: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> tuple[Fact, ...]:
         """Resolve against the facts as they are now and store; when they moved meanwhile, resolve again."""
-        for attempt in _unless_moved():
+        for attempt in unless_moved():
             with attempt:
                 state = self._storage.state(attribution)
                 # Nothing is forgotten between this look and the commit, which expects the state.
@@ -311,12 +319,3 @@ class Pipeline:
         error = f"given up after {self._max_attempts} attempts; the last worker never reported back"
         self._storage.fail(job, error, retry_at=None, now=datetime.now(UTC))
         return True
-
-
-def _unless_moved() -> Retrying:
-    return Retrying(
-        retry=retry_if_exception_type(RevisionConflictError),
-        stop=stop_after_attempt(20),
-        wait=wait_random(0, 0.05),
-        reraise=True,
-    )

@@ -1,4 +1,4 @@
-"""What happens to a job that failed: another try later, or the dead letters."""
+"""What happens to what failed: a job is tried later or dead, a write that came too late is decided again at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import logging
 import random
 from datetime import UTC, datetime, timedelta
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
+
 from .. import telemetry
+from ..errors import RevisionConflictError
 from ..storage.base import Job, Storage
 
 logger = logging.getLogger("memori.augmentation")
@@ -25,3 +28,13 @@ def give_back(storage: Storage, job: Job, error: Exception, *, max_attempts: int
     telemetry.failure(logger, "augmentation", error)
     retry_at = None if last else now + timedelta(seconds=delay(job.attempt))
     storage.fail(job, f"{type(error).__name__}: {error}", retry_at=retry_at, now=now)
+
+
+def unless_moved() -> Retrying:
+    """Attempts at a write that expects an entity's state, each to begin with a look at it. The last one raises."""
+    return Retrying(
+        retry=retry_if_exception_type(RevisionConflictError),
+        stop=stop_after_attempt(20),
+        wait=wait_random(0, 0.05),
+        reraise=True,
+    )

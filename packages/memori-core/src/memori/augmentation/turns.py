@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from ..llm.base import spoken
@@ -21,12 +20,8 @@ def without_context(job: Job) -> Job:
     return replace(job, messages=tuple(map(_said, job.messages)), context=tuple(map(_said, job.context)))
 
 
-def turns(extractor: Extractor, storage: Storage, jobs: Sequence[Job]) -> list[Turn]:
-    """The turns of jobs, with what is known already where the extractor reads it."""
-    return [_turn(extractor, storage, job) for job in jobs]
-
-
-def _turn(extractor: Extractor, storage: Storage, job: Job) -> Turn:
+def turn_of(extractor: Extractor, storage: Storage, job: Job) -> Turn:
+    """The turn of a job, with what is known already where the extractor reads it."""
     turn = Turn(job.attribution, job.messages, job.context)
     if not extractor.reads_memories:
         return turn

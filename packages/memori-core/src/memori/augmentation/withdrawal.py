@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..errors import UnsupportedError
 from ..model import Fact, StoredMessage
 from ..storage.base import Job, Storage
 from ..text import terms
+from .known import last_said
 
 _MOST = 50
 _SENTENCE = re.compile(r"[^.!?\n]+")
@@ -68,7 +70,7 @@ def withdrawn(storage: Storage, job: Job) -> Withdrawn:
                     facts.update(dict.fromkeys(_said_by(storage, job, before.key)))
             elif about := terms(asked["about"] or asked["claim"]):
                 unlearnt.append((stored.key, frozenset(about)))
-                facts.update(dict.fromkeys(_about(storage, job, about)))
+                facts.update(dict.fromkeys(_about(storage, job, about, stored.message.created_at)))
     own = {stored.key for stored in job.messages}
     return Withdrawn(tuple(facts), frozenset(messages & own), tuple(unlearnt))
 
@@ -97,11 +99,22 @@ def _said_by(storage: Storage, job: Job, key: str) -> list[str]:
     return [fact.id for fact in found if fact.mentions == 1]
 
 
-def _about(storage: Storage, job: Job, about: Sequence[str]) -> list[str]:
-    """Facts that hold all of the terms, and the messages that said them in these words."""
+def _about(storage: Storage, job: Job, about: Sequence[str], asked_at: datetime | None) -> list[str]:
+    """Facts that hold all of the terms, and the messages that said them in these words; none said since it was asked.
+
+    The job may be worked off long after the message.
+    """
     ids = [key for key, text in storage.search(job.attribution, about, limit=_MOST) if set(about) <= set(text.split())]
     found = storage.facts(job.attribution, ids=ids) if ids else []
+    if asked_at is not None:
+        again = last_said(storage, job.attribution, found)
+        found = [fact for fact in found if _said_by_then(fact, again.get(fact.id), asked_at)]
     learnt = [fact for fact in found if fact.kind != "episode"]
     messages = {fact.message_key for fact in learnt if fact.message_key}
     said = [fact for fact in found if fact.kind == "episode" and fact.message_key in messages]
     return [fact.id for fact in (*learnt, *said)]
+
+
+def _said_by_then(fact: Fact, again: datetime | None, moment: datetime) -> bool:
+    said = again or fact.said_at or fact.created_at
+    return said is None or said <= moment

@@ -26,6 +26,21 @@ class ProvenanceConformance:
         assert storage.sources(ADA, "report.pdf") == storage.sources(ADA, "s1") == [first, second]
         assert storage.sources(BOB, first) == storage.sources(ADA, "M1") == storage.sources(ADA, "m3") == []
 
+    def test_a_name_that_two_processes_use_is_that_of_the_process_that_asks(self, storage: Storage) -> None:
+        """Check that what another process calls the same is left out, and found where the one that asks has none."""
+        one, two = (Attribution("ada", process, "today", namespace=ADA.namespace) for process in ("one", "two"))
+        for who in (one, two):
+            storage.append(who, turn(*said(f"for {who.process_id}", ids=["m1"])))
+        (mine,) = (stored.key for stored in storage.messages(one))
+        (other,) = (stored.key for stored in storage.messages(two))
+
+        for name in ("m1", "today"):
+            assert storage.sources(one, name) == [mine]
+            assert storage.sources(two, name) == [other]
+            assert set(storage.sources(replace(one, process_id=None, session_id=None), name)) == {mine, other}
+            assert set(storage.sources(replace(one, process_id="three"), name)) == {mine, other}
+        assert storage.sources(one, other) == [other]
+
     def test_mentions_are_found_by_fact_and_by_message(self, storage: Storage) -> None:
         """Check both directions, when each message was said, and that others' facts are not found."""
         storage.append(ADA, turn(*said("I like tea", "tea it is")))

@@ -200,7 +200,8 @@ def not_awaited(client: Any) -> ConfigurationError:
     )
 
 
-_BLOCK = re.compile(r"<memori_context\b[^>]*>.*?</memori_context>(?:\n\n)?", re.DOTALL)
+_BLOCK = re.compile(r"<memori_context\b[^<>]*>.*?</memori_context>(?:\n\n)?", re.DOTALL)
+_CLOSE = "</memori_context>"
 
 
 def provenance(*, id: str | None, model: str | None, usage: Any) -> dict[str, Any]:  # noqa: A002 - the field's name
@@ -220,7 +221,7 @@ def joined(block: str, content: str) -> str:
 
 def is_context(text: str) -> bool:
     """Whether a context block is in the text already."""
-    return _BLOCK.search(text) is not None
+    return _BLOCK.search(text[: _last_end(text)]) is not None
 
 
 def spoken(parts: Iterable[str]) -> str:
@@ -230,7 +231,14 @@ def spoken(parts: Iterable[str]) -> str:
     """
     kept = []
     for part in parts:
-        text = _BLOCK.sub("", part)
+        end = _last_end(part)
+        text = _BLOCK.sub("", part[:end]) + part[end:]
         if text or not part:
             kept.append(text)
     return "\n".join(kept)
+
+
+def _last_end(text: str) -> int:
+    """Where the last block ends, 0 without one. Past it no opening is looked at: each would be read to the end."""
+    at = text.rfind(_CLOSE)
+    return 0 if at < 0 else at + len(_CLOSE) + len("\n\n")

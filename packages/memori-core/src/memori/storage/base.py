@@ -584,7 +584,7 @@ class Storage(ABC):
     def sources(self, attribution: Attribution, source: str) -> list[str]:
         """Keys of the entity's messages that `source` names: one's key or native id, a conversation, a session.
 
-        The first of these that there is.
+        The first of these that there is; where several have that name, those of the attribution's process, if any.
         """
         raise _unsupported(self, "know where facts come from")
 

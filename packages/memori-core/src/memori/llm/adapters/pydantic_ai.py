@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.models import Model, infer_model
+from pydantic_ai.models.wrapper import WrapperModel
 
 from ...errors import UnknownClientError
 from ...model import Message, ToolCall
@@ -32,12 +34,13 @@ _ARGUMENTS = ("messages", "model_settings", "model_request_parameters", "run_con
 
 
 class PydanticAIAdapter(Adapter):
-    """Models, whatever provider they are of, and agents: an agent's own model is registered."""
+    """Models, whatever provider they are of, and agents: other users of an agent's model are not heard through it."""
 
     def methods(self, client: Any) -> Sequence[Method]:
         """The two ways to ask a model. Clients of the provider, registered too, stay silent underneath."""
         if isinstance(client, Agent):
-            client.model = _own_model(client)
+            if not (isinstance(client.model, _AgentsModel) and client.model.agent() is client):
+                client.model = _AgentsModel(_model(client), client)
             way = "model."
         elif isinstance(client, Model):
             way = ""
@@ -121,7 +124,15 @@ class _Events(Gatherer):
         return _answer(ModelResponse(parts=[part for _, part in sorted(self._parts.items())]))
 
 
-def _own_model(agent: Agent[Any, Any]) -> Model:
+class _AgentsModel(WrapperModel):
+    """An agent's model as this agent alone has it: others may share the model, and speak for somebody else."""
+
+    def __init__(self, wrapped: Model, agent: Agent[Any, Any]) -> None:
+        super().__init__(wrapped)
+        self.agent = weakref.ref(agent)
+
+
+def _model(agent: Agent[Any, Any]) -> Model:
     """The agent's model, made of its name where it has only that."""
     if agent.model is None:
         raise UnknownClientError(

@@ -92,9 +92,12 @@ def sources(rows: Rows, attribution: Attribution, source: str) -> list[str]:
         {"session_id": {"$in": named(SESSION, "external_id")}},
     )
     for meaning in meanings:
-        found = rows.find(MESSAGE, {**there, **meaning}, sort=[("session_id", 1), ("position", 1)], fields=("_id",))
-        if keys := [row["_id"] for row in found]:
-            return keys
+        order = [("session_id", 1), ("position", 1)]
+        found = list(rows.find(MESSAGE, {**there, **meaning}, sort=order, fields=("_id", "process_id")))
+        if found:
+            # Agents number their sessions and messages alike.
+            own = [row for row in found if attribution.process_id and row["process_id"] == process_key(attribution)]
+            return [row["_id"] for row in own or found]
     return []
 
 

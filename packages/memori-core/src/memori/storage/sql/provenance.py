@@ -126,11 +126,18 @@ def sources(connection: Connection, attribution: Attribution, source: str) -> li
         m.session_id.in_(named),
     )
     for meaning in meanings:
-        query = select(m.id, m.native_id).where(m.entity_id == entity, meaning).order_by(m.session_id, m.position)
+        query = (
+            select(m.id, m.native_id, s.c.process_id)
+            .join(s, s.c.id == m.session_id)
+            .where(m.entity_id == entity, meaning)
+            .order_by(m.session_id, m.position)
+        )
         # MySQL takes an id for the same with a space at its end.
-        found = [row.id for row in connection.execute(query) if meaning is not native or row.native_id == source]
+        found = [row for row in connection.execute(query) if meaning is not native or row.native_id == source]
         if found:
-            return found
+            # Agents number their sessions and messages alike.
+            own = [row for row in found if attribution.process_id and row.process_id == process_key(attribution)]
+            return [row.id for row in own or found]
     return []
 
 

@@ -15,7 +15,7 @@ MOST_EARLIER = 10
 MOST_MEMORIES = 10
 _LONGEST = 8000
 _TRUSTED = ("user_input", "assistant")
-_INJECTED = re.compile(r"<memori_context\b[^>]*>.*?(?:</memori_context>|\Z)", re.DOTALL | re.IGNORECASE)
+_INJECTED = re.compile(r"<memori_context\b[^<>]*>.*?(?:</memori_context>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 def readable(message: Message) -> bool:
