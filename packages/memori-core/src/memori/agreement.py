@@ -29,6 +29,7 @@ _NOT = re.compile(r"n't$")
 _NO_MORE = re.compile(r"\bno (?:longer|more)\b|\b(?:not|never)\b.*\bany ?(?:more|longer)\b|\bused to\b")
 _STOPPED = re.compile(r"\b(?:ha(?:s|ve) )?(?:stopped|quit|given up|gave up) (?=\w+ing\b)")
 _DENIAL = re.compile(r"\b(?:do|does|is|are|am) not\b")
+_WHY = re.compile(r" (?:because|since|due to|thanks to|after|as of)\b.*")
 _MARKS = re.compile(r"\b(?:no (?:longer|more)|any ?(?:more|longer)|used to|(?:do|does) not|not|never|currently|now)\b")
 _ROOTS = {"has": "have", "is": "be", "are": "be", "am": "be", "love": "like", "enjoy": "like", "ador": "like"}
 _ENUMERATES = frozenset(("and", "or", "but"))
@@ -56,6 +57,23 @@ def same_statement(some: str, other: str) -> bool:
     """
     said = _meaningful(some)
     return bool(said) and said == _meaningful(other)
+
+
+def restates(some: str, other: str) -> bool:
+    """Whether all that a statement says is said by another: numbers and negations agree, and no word is new."""
+    new, old = words(some), words(other)
+    return decisive(new) == decisive(old) and _over(some) == _over(other) and set(terms(some)) <= set(terms(other))
+
+
+def affirms(text: str, value: str) -> bool:
+    """Whether a statement names a value, and not to deny it or to say that it is over."""
+    wanted = set(terms(value))
+    claim = _claim(text)
+    return bool(wanted) and claim.holds and wanted <= set(terms(text))
+
+
+def _over(text: str) -> bool:
+    return _claim(text).ended
 
 
 def contradicts(later: str, earlier: str) -> bool:
@@ -87,7 +105,7 @@ def _claim(text: str) -> _Claim:
     if not denied and not NEGATIONS.isdisjoint(said.split()):
         # "Never", "nothing", "did not": about other times or things than what is said without.
         return _Claim((), holds=False, ended=False)
-    bare = _MARKS.sub(" ", _STOPPED.sub("", said)) if denied else said
+    bare = _MARKS.sub(" ", _STOPPED.sub("", _WHY.sub("", said))) if denied else said
     roots = (_root(word) for word in bare.split())
     return _Claim(tuple(roots), holds=not denied, ended=ended)
 

@@ -17,7 +17,7 @@ from ..model import Attribution, Fact
 from ..storage.base import NewFact, Storage
 from ..text import terms
 from .embedding import voiced
-from .resolve import Known
+from .resolve import Claim, Known
 
 logger = logging.getLogger("memori.augmentation")
 _LOOKED_AT = 40
@@ -32,18 +32,21 @@ def look_up(
     embedder: Embedder,
     attribution: Attribution,
     facts: Sequence[NewFact],
-    replaces: Mapping[str, Sequence[str]],
+    claims: Mapping[str, Claim],
 ) -> Known:
-    """What is known that the facts repeat, contradict or take the place of. `replaces` are ids, by a fact's id."""
+    """What is known that the facts repeat, contradict or take the place of. `claims` by a fact's id."""
     statements = [new for new in facts if new.fact.kind != "episode" and new.fact.status != "quarantined"]
     if not statements:
         return Known()
     same = storage.facts_by_fingerprint(attribution, {new.fingerprint for new in statements})
     slots: dict[str, list[Fact]] = {}
+    claims = {new.fact.id: claims[new.fact.id] for new in statements if new.fact.id in claims}
     wanted = {new.fact.slot for new in statements if new.fact.slot}
+    wanted |= {end.slot for claim in claims.values() for end in claim.ends}
     for fact in storage.facts(attribution, slots=wanted, statuses=("active", "superseded")) if wanted else ():
         slots.setdefault(fact.slot or "", []).append(fact)
     shared = {new.fact.id: _sharing(storage, attribution, new) for new in statements if new.fingerprint not in same}
+    replaces = {new: claim.replaces for new, claim in claims.items()}
     named = {one for ids in (*shared.values(), *replaces.values()) for one in ids}
     found = {fact.id: fact for fact in storage.facts(attribution, ids=named)} if named else {}
     statement = {key: fact for key, fact in found.items() if fact.kind != "episode"}
@@ -52,6 +55,7 @@ def look_up(
         by_slot=slots,
         similar={new: [statement[one] for one in ids if one in statement] for new, ids in shared.items()},
         replaced={new: [statement[one] for one in ids if one in statement] for new, ids in replaces.items()},
+        claims=claims,
         repeated=_repeated(
             storage, attribution, [*statement.values(), *(one for line in slots.values() for one in line)]
         ),

@@ -15,10 +15,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....model import Kind
+from .grammar import is_person, objects, owner_of
 from .people import ACQUAINTANCES, PETS, RELATIONS, RELATIVES
 from .reading import Reading
 from .selection import is_speaker
-from .slots import favourite_of, is_person, objects, owner_of, slot_predicate
+from .slots import favourite_of, slot_predicate
 from .statements import Clause
 from .topics import LANGUAGES
 from .wordlist import words

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .grammar import is_person, kind_of_thing, objects
 from .people import PETS, RELATIVES, noun_phrase
 from .reading import Reading
-from .slots import is_person, kind_of_thing, objects
 from .statements import Clause
 from .wordlist import words
 
@@ -36,6 +36,8 @@ _VAGUE_VERBS = words(
 _DRINKS = words("coffee tea alcohol beer wine soda caffeine milk cola")
 _EATEN = words("meat sugar bread dairy gluten chocolate sweets fish carbs")
 _WHICH = words("old new current first last little big own")
+_WHERE = ("at", "in", "to", "for", "with", "on")
+"""Prepositions that tell one habit from another; "before work" tells only when."""
 _CHANGE = words("go rise increase drop fall change climb jump")
 
 
@@ -123,6 +125,8 @@ def _held(clause: Clause, reading: Reading) -> str | None:
         return _companion(things[0])
     if lemma in {"swim", "drive"} and any(child.lower_ in {"can", "ca"} for child in verb.children):
         return f"can {lemma}"
+    if lemma == "go" and verb.tag_ == "VBP" and (where := objects(verb, "to")) and where[0].pos_ == "NOUN":
+        return f"goes to {where[0].lemma_.lower()}"
     if lemma == "look" and objects(verb, "for"):
         return _about("seeks", objects(verb, "for"))
     if lemma in _HOLD:
@@ -136,8 +140,7 @@ def _does(verb: Token) -> str | None:
         return f"does {gerund.lemma_.lower()}"
     if verb.pos_ != "VERB" or verb.lemma_ in _VAGUE_VERBS or any(c.dep_ in {"ccomp", "xcomp"} for c in verb.children):
         return None
-    reached = [inner for c in verb.children if c.dep_ == "prep" for inner in c.children if inner.dep_ == "pobj"]
-    things = _things(verb) or [noun for noun in reached if noun.ent_type_ not in {"DATE", "TIME"}]
+    things = _things(verb) or [noun for noun in objects(verb, *_WHERE) if noun.ent_type_ not in {"DATE", "TIME"}]
     return _about(f"does {verb.lemma_.lower()}", things) or f"does {verb.lemma_.lower()}"
 
 
@@ -189,6 +192,8 @@ def _ended(reading: Reading) -> str | None:
         return _about("seeks", _things(verb)[:1])
     if lemma == "give" and any(thing.lower_ == "birth" for thing in _things(verb)):
         return "is pregnant"
+    if lemma == "go" and any(child.lower_ == "off" for child in verb.children):
+        return _about("feels about", _things(verb) or objects(verb, "off"))
     if lemma == "graduate":
         return "is a student"
     if lemma == "learn":
@@ -219,7 +224,9 @@ def _about(state: str, things: list[Token]) -> str | None:
     if not things:
         return None
     thing = things[0]
-    told = {token.lemma_.lower() for token in noun_phrase(thing) if token.dep_ in {"compound", "amod", "nmod"}}
+    # "My coffee black" is how somebody takes it, "black coffee" what.
+    telling = {"compound"} if _is_possessed(thing) else {"compound", "amod", "nmod"}
+    told = {token.lemma_.lower() for token in noun_phrase(thing) if token.dep_ in telling}
     told |= {inner.lemma_.lower() for inner in objects(thing, "to", "for", "of")} | {thing.lemma_.lower()}
     return f"{state} " + " ".join(sorted(told - _WHICH))
 
