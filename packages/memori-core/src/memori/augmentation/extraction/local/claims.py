@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ....model import Ending
 from .dates import Period
-from .endings import endings_of, pet_lost, value_of
+from .endings import endings_of, one_lost, value_of
 from .grammar import owner_of
 from .people import PETS, People
 from .reading import Reading
-from .slots import slot_owner, slot_predicate
+from .slots import SPOUSES, slot_owner, slot_predicate
 from .speaker import Cast, Speaker
 from .statements import Clause
 from .states import scheduled_thing, state_of
@@ -49,8 +49,8 @@ class Claims:
         """Return what a clause claims; nothing where it speaks of long ago."""
         if self._long_past(reading, period):
             return NONE
-        if (lost := pet_lost(clause, reading)) is not None and not (reading.negated or reading.uncertain):
-            ends = self._of_pet(lost, wording)
+        if (lost := one_lost(clause, reading)) is not None and not (reading.negated or reading.uncertain):
+            ends = self._of_lost(lost)
             if ends:
                 return Claim(ends[0].slot, ends=ends)
         predicate, owner = self._predicate(clause, reading, period)
@@ -90,9 +90,11 @@ class Claims:
                 subject = self._name(who) + subject.removeprefix(who.node)
         return subject.casefold()
 
-    def _of_pet(self, lost: Token, wording: Wording) -> tuple[Ending, ...]:
+    def _of_lost(self, lost: Token) -> tuple[Ending, ...]:
         """ "Rex died" closes "I have a dog called Rex" and how old the dog is."""
         me = self._name(self._cast.speaker).casefold()
+        if lost.lemma_.lower() in SPOUSES:
+            return (Ending(f"{me}|married to"),)
         if lost.lemma_.lower() in PETS:
             noun, name = lost.lemma_.lower(), None
         else:

@@ -12,6 +12,7 @@ from .grammar import is_name, objects, owner_of
 from .people import PETS, noun_phrase
 from .reading import Reading
 from .statements import Clause
+from .states import about
 from .wordlist import words
 from .work import employers, leaves_work
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 _SWITCH = words("switch change move swap go transfer convert")
 _SWITCHED = ("works at", "works as", "studies", "drives", "diet", "is named", "works hours")
 """What "from A to B" may be about, where somebody has one of it."""
-_DONE_WITH = ("uses", "drinks", "eats", "plays")
+_GIVEN_UP = words("quit give drop stop")
+_DONE = ("play", "learn", "study", "practice", "drink", "eat", "take", "watch", "use", "read", "do")
+"""What somebody may have done with the thing they gave up."""
+_OF_KIND = ("diet", "studies")
+_FOUND = words("find buy rent get adopt hire")
 _OCCUPIED = ("works as", "works hours", "works from", "works in")
 """What goes with a job."""
 _PART = words("sell trade crash total scrap donate return lose steal break")
@@ -31,7 +36,7 @@ _DEATH = words("die pass")
 def value_of(clause: Clause, reading: Reading, predicate: str) -> str | None:
     """Return what the slot `predicate` holds by this clause, in its own words; None where it says no such thing."""
     verb = reading.verb
-    if reading.negated or reading.formerly or predicate == "married to":
+    if reading.negated or reading.formerly:
         return None
     if predicate == "lives in":
         homes = [child for child in verb.children if child.dep_ == "dobj"]
@@ -40,6 +45,9 @@ def value_of(clause: Clause, reading: Reading, predicate: str) -> str | None:
         return _phrase([place for place in reached if is_name(place)])
     if predicate == "works at":
         return None if leaves_work(verb) else _phrase([noun for noun in employers(verb) if is_name(noun)][:1])
+    if predicate == "married to":
+        named = [noun for noun in objects(verb, "to") if is_name(noun)]
+        return f"married {_phrase(named)}" if named and not reading.past and "married" in clause.text else None
     if predicate == "works as":
         return _phrase([*(child for child in verb.children if child.dep_ == "attr"), *objects(verb, "as")][:1])
     if predicate == "is named":
@@ -52,6 +60,9 @@ def endings_of(clause: Clause, reading: Reading, predicate: str | None) -> list[
     verb, lemma = reading.verb, reading.verb.lemma_.lower()
     if reading.uncertain or reading.wish or reading.future:
         return []
+    if predicate == "lives in":
+        found = [child for child in _things(verb) if lemma in _FOUND]
+        return [(sought, "")] if (sought := about("seeks", found)) is not None else []
     if predicate == "works at":
         named = _phrase([noun for noun in (*_things(verb), *employers(verb), *objects(verb, "from")) if is_name(noun)])
         if reading.no_longer:
@@ -61,19 +72,29 @@ def endings_of(clause: Clause, reading: Reading, predicate: str | None) -> list[
             return [(predicate, named or ""), *((one, "") for one in _OCCUPIED if named is None)]
         return []
     if predicate is not None and reading.no_longer:
-        about = objects(verb, "in", "at", "as", "to") or _things(verb)
-        return [(predicate, _phrase(about[:1]) or "")] if about else []
+        named_things = objects(verb, "in", "at", "as", "to") or _things(verb)
+        return [(predicate, _phrase(named_things[:1]) or "")] if named_things else []
     if lemma in _SWITCH and objects(verb, "from") and objects(verb, "to"):
         old = _phrase(objects(verb, "from")[:1])
         return [(one, old) for one in _SWITCHED] if old else []
+    things = [thing for thing in _things(verb) if thing.pos_ in {"NOUN", "PROPN"}]
+    given_up = lemma in _GIVEN_UP and (lemma != "give" or any(child.lower_ == "up" for child in verb.children))
+    if given_up and things and owner_of(things[0]) is None:
+        named = _phrase(things) or ""
+        done = [(state, "") for one in _DONE if (state := about(f"does {one}", things)) is not None]
+        return [*done, *((one, named) for one in _OF_KIND)]
+    if lemma == "drop" and any(child.lower_ == "out" for child in verb.children):
+        return [("studies", ""), ("is a student", "")]
+    if lemma in _FOUND and not reading.negated and (sought := about("seeks", things)) is not None:
+        return [(sought, "")]
     if lemma in _PART and not reading.negated:
         thing = clause.subject if verb.lower_ == "stolen" else next(iter(_things(verb)), None)
         return [("drives", _phrase([thing]) or "")] if thing is not None and thing.pos_ in {"NOUN", "PROPN"} else []
     return []
 
 
-def pet_lost(clause: Clause, reading: Reading) -> Token | None:
-    """Return the animal that a clause says is gone: "Rex died", "we had to put Rex down", "I gave my rabbit away"."""
+def one_lost(clause: Clause, reading: Reading) -> Token | None:
+    """Return who a clause says is gone: "Rex died", "my husband passed away", "we had to put Rex down"."""
     verb, lemma = reading.verb, reading.verb.lemma_.lower()
     if lemma in _DEATH:
         return clause.subject

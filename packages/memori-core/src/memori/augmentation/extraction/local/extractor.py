@@ -22,7 +22,7 @@ from .rules import rule_in
 from .selection import MAX_TEXT, worth_keeping
 from .speaker import Speaker, cast_of
 from .splices import Piece, pieces
-from .statements import Clause, clauses, lacks_subject
+from .statements import Clause, clauses, lacks_subject, without_they
 from .triples import triples_of
 from .wording import Wording, as_sentence
 
@@ -135,6 +135,8 @@ class _Reader:
                 span = sentence if _is_whole(sentence, parts) else next(parsed)[:]
                 if lacks_subject(span) and not self._cast.by_machine:
                     span = nlp(f"I {span.text[:1].lower()}{span.text[1:]}")[:]
+                if (passive := without_they(span)) is not None:
+                    span = nlp(passive)[:]
                 self._add([draft for draft in self._drafts(span) if draft.text and len(draft.text) <= MAX_TEXT], piece)
 
     def _add(self, drafts: Sequence[_Draft], piece: Piece) -> None:

@@ -28,7 +28,7 @@ _CLOSING = re.compile(
 )
 _CALL_ME = re.compile(
     r"^(?i:call|address) (?i:me) (?:(?i:as|by) )?(?P<name>[A-Z][\w'-]*\.?(?: [A-Z][\w'-]*){0,3})"
-    r"(?:,? (?:not|instead of|rather than) .{1,40})?$"
+    r"(?: (?i:instead|now|please|these days))?(?:,? (?:not|instead of|rather than) .{1,40})?$"
 )
 _STANDING = re.compile(
     r"\b(?:from now on|from here on|in (?:the )?future|going forward|in general|by default|at all times|every time"

@@ -11,6 +11,7 @@ from .speaker import Cast
 from .statements import Clause
 from .wording import FIRST, SECOND
 from .wordlist import words
+from .work import changes_work
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -302,7 +303,9 @@ def _telling_verb(clause: Clause, kind: Kind) -> bool:
     root = clause.root
     if root.lemma_ == "live" or (root.lemma_ in {"break", "split"} and any(c.lower_ == "up" for c in root.children)):
         return True
-    if root.lower_ == "let" and any(child.lower_ == "go" for child in root.children):
+    if changes_work(root, root.lemma_) and is_speaker(clause.subject or root):
+        return True
+    if clause.text.lower().rstrip(" .!").endswith(("anymore", "any more")) and root.pos_ == "VERB":
         return True
     if any(token.lower_ in {"divorced", "engaged", "married"} for token in (root, *root.children)):
         return True

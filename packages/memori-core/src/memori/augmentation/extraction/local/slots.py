@@ -31,7 +31,8 @@ SINGLE_RELATIONS = words(
 )
 """People of whom one has one at a time, as far as a sentence tells."""
 _HOMES = words("house flat apartment place home cottage condo studio")
-_BELOVED = words("wife husband spouse fiance fiancee fiancé fiancée girlfriend boyfriend")
+SPOUSES = words("wife husband spouse fiance fiancee fiancé fiancée girlfriend boyfriend")
+_SHIFTS = words("shift hour day time morning afternoon evening night weekend part-time full-time")
 _WHEREABOUTS = words("hospital home jail prison town rehab")
 
 
@@ -60,13 +61,15 @@ def _of_routine(verb: Token, lemma: str, subject: Token) -> str | None:
             return "lives with"
         return "lives in a" if objects(verb, "in") else None
     if lemma == "work":
-        if any(child.lemma_ in {"shift", "hour", "day", "time"} for child in verb.children):
+        if any(child.lemma_.lower() in _SHIFTS for child in verb.children):
             return "works hours"
         return next((f"works {word}" for word in ("from", "in") if objects(verb, word)), None)
     if lemma in {"get", "wake"} and any(child.lower_ == "up" for child in verb.children) and objects(verb, "at"):
         return "gets up at"
     if lemma in {"cycle", "walk", "drive", "bike", "ride", "commute", "take"}:
-        return "commutes" if lemma == "commute" or any(n.lower_ == "work" for n in objects(verb, "to")) else None
+        taken = [child for child in verb.children if child.dep_ == "dobj"]
+        there = [noun for token in (verb, *taken) for noun in objects(token, "to")]
+        return "commutes" if lemma == "commute" or any(noun.lower_ == "work" for noun in there) else None
     if lemma == "want":
         wish = [child for child in verb.children if child.dep_ == "xcomp" and child.lemma_ in {"be", "become"}]
         return "wants to be" if wish else None
@@ -97,7 +100,8 @@ def _of_life(clause: Clause, reading: Reading, lemma: str) -> str | None:
         return "age"
     if lemma == "move" and any(child.lower_ == "out" for child in verb.children):
         return "lives with"
-    if lemma in _RELOCATE and not (reading.perfect and "never" in clause.text) and is_person(subject):
+    planned = verb.tag_ == "VBG" and not reading.perfect
+    if lemma in _RELOCATE and not (planned or (reading.perfect and reading.negated)) and is_person(subject):
         reached = objects(verb, "to", "in", "into")
         reached += [place for noun in reached for place in objects(noun, "in")]
         if any(is_name(place) for place in reached):
@@ -116,8 +120,15 @@ def _of_life(clause: Clause, reading: Reading, lemma: str) -> str | None:
 def _of_identity(clause: Clause, reading: Reading, lemma: str) -> str | None:
     """What somebody is and what something of theirs is: name, trade, diet, favourite, number, boss."""
     subject, verb = clause.subject, reading.verb
-    if subject is None or (reading.past and lemma not in {"become", "promote"}):
+    if subject is None:
         return None
+    renamed = any(child.dep_ == "dobj" and child.lemma_ == "name" for child in verb.children)
+    if lemma == "change" and renamed and objects(verb, "to"):
+        return "is named"
+    if reading.past and lemma not in {"become", "promote"}:
+        return None
+    if lemma == "go" and any(is_name(noun) for noun in objects(verb, "by")):
+        return "is called"
     if lemma == "promote":
         return "works as" if objects(verb, "to") else None
     favourite = favourite_of(clause)
@@ -140,17 +151,17 @@ def _of_identity(clause: Clause, reading: Reading, lemma: str) -> str | None:
         return "works as"
     relation = subject.lemma_.lower()
     if lemma in {"be", "call", "name"} and owned and relation in SINGLE_RELATIONS and names_one(complements):
-        return "married to" if relation in _BELOVED else relation
+        return "married to" if relation in SPOUSES else relation
     mine = [child for child in complements if child.dep_ == "attr" and owner_of(child) is not None]
     if lemma == "be" and subject.pos_ == "PROPN" and mine:
         relation = mine[0].lemma_.lower()
         if relation in SINGLE_RELATIONS:
-            return "married to" if relation in _BELOVED else relation
+            return "married to" if relation in SPOUSES else relation
         return f"{kind_of_thing(mine[0])} is" if relation not in RELATIONS else None
     if lemma in {"have", "get"} and is_person(subject):
         new = [thing for thing in verb.children if thing.dep_ == "dobj" and thing.lemma_.lower() in SINGLE_RELATIONS]
         if any(child.lower_ == "new" for thing in new for child in thing.children):
-            return "married to" if new[0].lemma_.lower() in _BELOVED else new[0].lemma_.lower()
+            return "married to" if new[0].lemma_.lower() in SPOUSES else new[0].lemma_.lower()
     if lemma == "be" and owned and subject.pos_ == "NOUN" and not is_person(subject) and is_exact(complements):
         return f"{kind_of_thing(subject)} is"
     if owned and subject.pos_ == "NOUN" and not is_person(subject):
@@ -209,7 +220,8 @@ def _marital(verb: Token, lemma: str, clause: Clause) -> bool:
     if lemma == "tie" and any(child.lower_ == "knot" for child in verb.children):
         return True
     if lemma in {"divorce", "separate", "marry"} and verb.tag_ in {"VBD", "VBN"}:
-        return lemma != "separate" or clause.subject.lower_ in {"we", "i"}
+        told_of = (clause.subject, *clause.subject.conjuncts)
+        return lemma != "separate" or any(one.lower_ in {"we", "i"} for one in told_of)
     states = [child for child in verb.children if child.dep_ in {"acomp", "attr", "ccomp", "xcomp", "oprd"}]
     if lemma in {"be", "get"} and any(child.lower_ in _MARITAL - {"single"} for child in (*states, verb)):
         return True

@@ -95,7 +95,7 @@ def _journey(clause: Clause, reading: Reading, *, dated: bool) -> str | None:
     if lemma == "cancel":
         verb = trips[0] if trips else verb
     elif (
-        lemma not in {"go", "fly", "travel"}
+        lemma not in {"go", "fly", "travel", "move"}
         or not (dated or reading.negated)
         or (verb.tag_ != "VBG" and not reading.future)
     ):
@@ -112,7 +112,7 @@ def _held(clause: Clause, reading: Reading) -> str | None:
         rivals += [rival for thing in _things(verb) for rival in objects(thing, "over", "to")]
         return "prefers " + " or ".join(sorted(token.lemma_.lower() for token in rivals)) if rivals else None
     if lemma in _FEEL or (lemma == "stand" and reading.negated):
-        return _about("feels about", _things(verb, gerunds=True))
+        return about("feels about", _things(verb, gerunds=True))
     if lemma == "be":
         return _being(verb)
     if lemma == "smoke":
@@ -120,7 +120,7 @@ def _held(clause: Clause, reading: Reading) -> str | None:
     things = _things(verb)
     counted = [child for thing in things for child in thing.children if child.dep_ == "nummod"]
     if lemma in {"have", "employ"} and counted:
-        return _about("number of", things)
+        return about("number of", things)
     if lemma == "have" and things and things[0].lemma_.lower() in RELATIVES | PETS:
         return _companion(things[0])
     if lemma in {"swim", "drive"} and any(child.lower_ in {"can", "ca"} for child in verb.children):
@@ -128,9 +128,9 @@ def _held(clause: Clause, reading: Reading) -> str | None:
     if lemma == "go" and verb.tag_ == "VBP" and (where := objects(verb, "to")) and where[0].pos_ == "NOUN":
         return f"goes to {where[0].lemma_.lower()}"
     if lemma == "look" and objects(verb, "for"):
-        return _about("seeks", objects(verb, "for"))
+        return about("seeks", objects(verb, "for"))
     if lemma in _HOLD:
-        return _about("has" if lemma in {"own", "have", "keep"} else f"does {lemma}", things)
+        return about("has" if lemma in {"own", "have", "keep"} else f"does {lemma}", things)
     return _ended(reading) or _does(verb)
 
 
@@ -141,7 +141,7 @@ def _does(verb: Token) -> str | None:
     if verb.pos_ != "VERB" or verb.lemma_ in _VAGUE_VERBS or any(c.dep_ in {"ccomp", "xcomp"} for c in verb.children):
         return None
     things = _things(verb) or [noun for noun in objects(verb, *_WHERE) if noun.ent_type_ not in {"DATE", "TIME"}]
-    return _about(f"does {verb.lemma_.lower()}", things) or f"does {verb.lemma_.lower()}"
+    return about(f"does {verb.lemma_.lower()}", things) or f"does {verb.lemma_.lower()}"
 
 
 def _companion(noun: Token) -> str | None:
@@ -157,10 +157,10 @@ def _being(verb: Token) -> str | None:
         if child.lower_ in _FEELING:
             things = objects(child, "of", "with", "about", "on") or [c for c in child.children if c.dep_ in {"pobj"}]
             things = things or [inner for inner in child.children if inner.dep_ == "pcomp"]
-            return _about("feels about", things)
+            return about("feels about", things)
         if child.dep_ == "acomp":
-            about = "".join(f" {thing.lemma_.lower()}" for thing in objects(child, "to", "of"))
-            return f"is {child.lower_}{about}"
+            whereof = "".join(f" {thing.lemma_.lower()}" for thing in objects(child, "to", "of"))
+            return f"is {child.lower_}{whereof}"
         if child.dep_ == "attr" and child.pos_ == "NOUN" and any(c.lower_ in {"a", "an"} for c in child.children):
             return "smokes" if child.lemma_ == "smoker" else f"is a {child.lemma_.lower()}"
     return None
@@ -183,17 +183,18 @@ def _ended(reading: Reading) -> str | None:
     given = lemma in {"give", "get"} and any(child.lower_ in {"away", "rid"} for child in verb.children)
     if lemma in _PART or lemma == "rid" or given:
         mine = [thing for thing in (*_things(verb), *objects(verb, "of")) if _is_ones_own(thing)]
-        return _about("has", mine)
+        return about("has", mine)
     if lemma in {"swap", "switch", "change", "replace", "trade", "upgrade"} and objects(verb, "from"):
-        return _about("does use", objects(verb, "from"))
+        return about("does use", objects(verb, "from"))
     if lemma in {"swap", "switch", "replace", "trade"} and _things(verb):
-        return _about("has", _things(verb))
+        return about("has", _things(verb))
     if lemma in {"find", "buy", "adopt", "hire"} and _things(verb):
-        return _about("seeks", _things(verb)[:1])
+        return about("seeks", _things(verb)[:1])
     if lemma == "give" and any(thing.lower_ == "birth" for thing in _things(verb)):
         return "is pregnant"
     if lemma == "go" and any(child.lower_ == "off" for child in verb.children):
-        return _about("feels about", _things(verb) or objects(verb, "off"))
+        loved = _things(verb) or objects(verb, "off") or [c for c in verb.children if c.dep_ == "npadvmod"]
+        return about("feels about", [thing for thing in loved if thing.ent_type_ not in {"DATE", "TIME"}])
     if lemma == "graduate":
         return "is a student"
     if lemma == "learn":
@@ -204,7 +205,7 @@ def _ended(reading: Reading) -> str | None:
 
 def _changed(subject: Token, reading: Reading) -> str | None:
     """ "My rent went up to 950", "our team has grown to eight people", "my bike was stolen"."""
-    if reading.verb.lemma_ in {"steal", "die", "sell", "total", "lose"} and _is_ones_own(subject):
+    if reading.verb.lemma_ in {"steal", "die", "sell", "total", "lose", "lapse", "expire"} and _is_ones_own(subject):
         return f"has {subject.lemma_.lower()}"
     if reading.verb.lemma_ in {"grow", "shrink"} and any(token.pos_ == "NUM" for token in reading.verb.subtree):
         return f"{kind_of_thing(subject)} number"
@@ -219,13 +220,15 @@ def _things(verb: Token, *, gerunds: bool = False) -> list[Token]:
     return [child for child in verb.children if child.dep_ in wanted and child.pos_ in {"NOUN", "PROPN", "VERB", "ADJ"}]
 
 
-def _about(state: str, things: list[Token]) -> str | None:
-    """The state and the words that tell which thing: "a subscription to Netflix" is "my Netflix subscription"."""
+def about(state: str, things: list[Token]) -> str | None:
+    """Return a state with the words that tell which thing: "a subscription to Netflix" is "my Netflix subscription"."""
     if not things:
         return None
     thing = things[0]
+    if thing.pos_ == "ADJ":
+        thing = next((child for child in thing.children if child.dep_ == "compound"), thing)
     # "My coffee black" is how somebody takes it, "black coffee" what.
-    telling = {"compound"} if _is_possessed(thing) else {"compound", "amod", "nmod"}
+    telling = {"compound"} if _is_possessed(thing) or thing != things[0] else {"compound", "amod", "nmod"}
     told = {token.lemma_.lower() for token in noun_phrase(thing) if token.dep_ in telling}
     told |= {inner.lemma_.lower() for inner in objects(thing, "to", "for", "of")} | {thing.lemma_.lower()}
     return f"{state} " + " ".join(sorted(told - _WHICH))
