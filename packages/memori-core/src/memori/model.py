@@ -214,7 +214,11 @@ class Triple:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A slot whose facts a statement ends: of them those that say `about` (a name or thing), "" for whichever holds."""
+    """A slot whose facts a statement ends: of them those that say `about` (a name or thing), "" for whichever holds.
+
+    A `slot` that ends in "*" stands for all that begin so ("ada|*"), among the facts that share words with `about`, or
+    with the slot's own where that is "". Events are not ended by it.
+    """
 
     slot: str
     about: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ..agreement import affirms, contradicts, restates, same_statement
+from ..agreement import affirms, contradicts, restates, revises, same_statement
 from ..model import Ending, Fact
 from ..storage.base import FactChanges, NewFact, Retirement
 
@@ -135,7 +135,8 @@ class _Resolution:
             held = [one for one in before if self._is_active(one)]
             over = [one for one in (*held, *before[-1:]) if not self._says_value(fact, one)]
         for slot, about in ends.items():
-            line = [one for one in self._slots.get(slot, ()) if self._moment(one) <= moment]
+            line = self._family(fact, slot) if slot.endswith("*") else self._slots.get(slot, ())
+            line = sorted((one for one in line if self._moment(one) <= moment), key=self._moment)
             # "I quit and joined Bosch": what the same message says goes on.
             line = [one for one in line if one.message_key is None or one.message_key != fact.message_key]
             over += _said_of(about, line) if about else line[-1:]
@@ -144,11 +145,26 @@ class _Resolution:
         for one in self._active(fact.id):
             if one.speaker != fact.speaker:
                 continue
-            if self._moment(one) <= moment and contradicts(fact.text, one.text):
+            lasting = "event" not in (fact.kind, one.kind)
+            if self._moment(one) <= moment and (
+                contradicts(fact.text, one.text) or (lasting and revises(fact.text, one.text))
+            ):
                 older[one.id] = one
-            elif self._moment(one) > moment and contradicts(one.text, fact.text):
+            elif self._moment(one) > moment and (
+                contradicts(one.text, fact.text) or (lasting and revises(one.text, fact.text))
+            ):
                 newer[one.id] = one
         return list(older.values()), list(newer.values())
+
+    def _family(self, fact: Fact, slot: str) -> list[Fact]:
+        """The facts whose slots begin alike; none for "wears contacts now" where it is known how often."""
+        if fact.slot and fact.slot.startswith(slot[:-1]) and any(map(self._is_active, self._line(fact)[0])):
+            return []
+        return [
+            one
+            for one in self._active(fact.id)
+            if one.kind != "event" and one.slot is not None and one.slot.startswith(slot[:-1])
+        ]
 
     def _line(self, fact: Fact) -> tuple[list[Fact], list[Fact]]:
         """What its slot held before and after it, in order."""

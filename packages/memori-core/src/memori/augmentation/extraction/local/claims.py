@@ -56,6 +56,12 @@ class Claims:
         predicate, owner = self._predicate(clause, reading, period)
         closed = endings_of(clause, reading, predicate)
         owner = owner or clause.subject
+        if (
+            clause.subject is not None
+            and any(one == "is pregnant" for one, _ in closed)
+            and reading.verb.lower_ == "born"
+        ):
+            owner = owner_of(clause.subject) or owner
         if owner is None or (predicate is None and not closed):
             return NONE
         whose = self._whose(owner, clause, wording)
@@ -70,7 +76,8 @@ class Claims:
 
     def _predicate(self, clause: Clause, reading: Reading, period: Period | None) -> tuple[str | None, Token | None]:
         predicate, owner = slot_predicate(clause, reading), slot_owner(clause)
-        if predicate is None:
+        # "My deadline is Friday" is a date that moves, like "my deadline got pushed".
+        if predicate is None or (predicate.endswith(" is") and scheduled_thing(clause) is not None):
             predicate = state_of(clause, reading, dated=period is not None and not period.lasting)
             if predicate and predicate.endswith(" when") and (thing := scheduled_thing(clause)) is not None:
                 # "The launch" has no owner: it is a matter of the speaker's.

@@ -20,16 +20,19 @@ if TYPE_CHECKING:
     from spacy.tokens import Token
 
 _SWITCH = words("switch change move swap go transfer convert")
-_SWITCHED = ("works at", "works as", "studies", "drives", "diet", "is named", "works hours")
-"""What "from A to B" may be about, where somebody has one of it."""
-_GIVEN_UP = words("quit give drop stop")
-_DONE = ("play", "learn", "study", "practice", "drink", "eat", "take", "watch", "use", "read", "do")
-"""What somebody may have done with the thing they gave up."""
-_OF_KIND = ("diet", "studies")
 _FOUND = words("find buy rent get adopt hire")
 _OCCUPIED = ("works as", "works hours", "works from", "works in")
 """What goes with a job."""
-_PART = words("sell trade crash total scrap donate return lose steal break")
+_DONE = words(
+    "quit stop drop cancel sell trade crash total scrap donate return lose replace swap submit publish end dump ditch"
+)
+_GROUPS = words("band group team club choir class course party committee board orchestra gym church")
+_SWALLOWED = words("coffee tea beer wine breakfast lunch dinner meal drink food")
+_NEWBORN = words("baby son daughter twin boy girl")
+_NOW = frozenset({"now", "nowadays", "instead"})
+_EITHER_OR = words(
+    "wear watch read play drink eat listen use drive ride run walk swim train write cook sleep study learn take"
+)
 _DEATH = words("die pass")
 
 
@@ -56,41 +59,83 @@ def value_of(clause: Clause, reading: Reading, predicate: str) -> str | None:
 
 
 def endings_of(clause: Clause, reading: Reading, predicate: str | None) -> list[tuple[str, str]]:
-    """Return which of the subject's slots a clause closes, each with what it names, "" for whichever value holds."""
+    """Return which of the subject's slots a clause closes, each with what it names, "" for whichever value holds.
+
+    A slot that ends in "*" stands for all that begin so.
+    """
     verb, lemma = reading.verb, reading.verb.lemma_.lower()
     if reading.uncertain or reading.wish or reading.future:
         return []
     if predicate == "lives in":
         found = [child for child in _things(verb) if lemma in _FOUND]
-        return [(sought, "")] if (sought := about("seeks", found)) is not None else []
+        sought = about("seeks", found)
+        homes = [("lives in a", ""), ("lives with", "")] if lemma in {"move", "relocate", "buy"} else []
+        return [*homes, *([(sought, "")] if sought is not None else [])]
     if predicate == "works at":
         named = _phrase([noun for noun in (*_things(verb), *employers(verb), *objects(verb, "from")) if is_name(noun)])
         if reading.no_longer:
             return [(predicate, named or "")]
         if leaves_work(verb):
             # Who leaves a firm may go on in the trade.
-            return [(predicate, named or ""), *((one, "") for one in _OCCUPIED if named is None)]
-        return []
+            closed = [(predicate, named or ""), *((one, "") for one in _OCCUPIED if named is None)]
+            return [*closed, ("*", named)] if named else closed
+        return [("seeks job", ""), ("works as", "freelance")]
     if predicate is not None and reading.no_longer:
         named_things = objects(verb, "in", "at", "as", "to") or _things(verb)
         return [(predicate, _phrase(named_things[:1]) or "")] if named_things else []
+    if reading.negated:
+        return []
+    if (born := _birth(clause, verb, lemma)) is not None:
+        return born
     if lemma in _SWITCH and objects(verb, "from") and objects(verb, "to"):
-        old = _phrase(objects(verb, "from")[:1])
-        return [(one, old) for one in _SWITCHED] if old else []
-    things = [thing for thing in _things(verb) if thing.pos_ in {"NOUN", "PROPN"}]
-    given_up = lemma in _GIVEN_UP and (lemma != "give" or any(child.lower_ == "up" for child in verb.children))
-    if given_up and things and owner_of(things[0]) is None:
-        named = _phrase(things) or ""
-        done = [(state, "") for one in _DONE if (state := about(f"does {one}", things)) is not None]
-        return [*done, *((one, named) for one in _OF_KIND)]
+        return _whatever_is(objects(verb, "from"))
+    if lemma == "step" and any(child.lower_ == "down" for child in verb.children):
+        return [("works as", ""), *_whatever_is(objects(verb, "as", "from"))]
+    if lemma == "move" and predicate in {"lives in", "lives in a"}:
+        return [(one, "") for one in ("lives with", "lives in a", "lives in") if one != predicate]
     if lemma == "drop" and any(child.lower_ == "out" for child in verb.children):
         return [("studies", ""), ("is a student", "")]
-    if lemma in _FOUND and not reading.negated and (sought := about("seeks", things)) is not None:
-        return [(sought, "")]
-    if lemma in _PART and not reading.negated:
-        thing = clause.subject if verb.lower_ == "stolen" else next(iter(_things(verb)), None)
-        return [("drives", _phrase([thing]) or "")] if thing is not None and thing.pos_ in {"NOUN", "PROPN"} else []
-    return []
+    things = [thing for thing in _things(verb) if thing.pos_ in {"NOUN", "PROPN"}]
+    if lemma in _FOUND:
+        return [(state, "") for one in ("seeks", "does save") if (state := about(one, things)) is not None]
+    if reading.past or reading.perfect:
+        return _whatever_is(things or objects(verb, "on", "in")) if _done_with(verb, lemma, things) else []
+    return _instead(clause, verb, lemma, predicate)
+
+
+def _done_with(verb: Token, lemma: str, things: list[Token]) -> bool:
+    """Whether a verb says that somebody no longer has, does or uses a thing: "sold the Golf", "gave up the piano"."""
+    with_it = {child.lower_ for child in verb.children if child.dep_ in {"prt", "prep", "advmod"}}
+    if lemma == "leave":
+        return any(is_name(thing) or thing.lemma_.lower() in _GROUPS for thing in things)
+    if lemma in {"give", "hand", "turn"}:
+        return bool(with_it & ({"up", "away"} if lemma == "give" else {"in"}))
+    if lemma in {"finish", "complete"}:
+        definite = any(child.lower_ in {"the", "my", "our"} for thing in things for child in thing.children)
+        return definite and not any(thing.lemma_.lower() in _SWALLOWED for thing in things)
+    return lemma in _DONE
+
+
+def _birth(clause: Clause, verb: Token, lemma: str) -> list[tuple[str, str]] | None:
+    """ "My sister had a baby", "our son was born": nobody is pregnant any more."""
+    had = lemma == "have" and verb.tag_ in {"VBD", "VBN"} and any(t.lemma_ in _NEWBORN for t in _things(verb))
+    born = verb.lower_ == "born" and clause.subject is not None and clause.subject.lemma_.lower() in _NEWBORN
+    return [("is pregnant", "")] if had or born else None
+
+
+def _instead(clause: Clause, verb: Token, lemma: str, predicate: str | None) -> list[tuple[str, str]]:
+    """ "I wear contacts now": one thing done in place of another."""
+    spoken = f" {clause.text.lower()} "
+    changed = any(token.lower_ in _NOW for token in clause.tokens) or " these days" in spoken
+    if not changed or predicate is None or not predicate.startswith("does ") or lemma not in _EITHER_OR:
+        return []
+    named = _things(verb)[-1:] if lemma == "take" else []
+    return [(f"does {lemma} *", named[0].lemma_.lower() if named else "")]
+
+
+def _whatever_is(things: list[Token]) -> list[tuple[str, str]]:
+    named = _phrase([thing for thing in things if thing.ent_type_ not in {"DATE", "TIME"}][:1])
+    return [("*", named)] if named else []
 
 
 def one_lost(clause: Clause, reading: Reading) -> Token | None:

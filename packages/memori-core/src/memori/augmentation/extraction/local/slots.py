@@ -23,6 +23,7 @@ _DWELL = words("live reside base settle stay")
 _RELOCATE = words("move relocate resettle emigrate immigrate settle")
 _MARITAL = words("married engaged divorced single separated widowed dating")
 _DIETS = words("vegan vegetarian pescatarian omnivore carnivore flexitarian keto paleo teetotal teetotaler")
+_MEATS = words("meat fish dairy chicken beef pork seafood")
 SINGLE_RELATIONS = words(
     """
     wife husband spouse fiance fiancee fiancé fiancée girlfriend boyfriend boss manager supervisor landlord landlady
@@ -30,9 +31,12 @@ SINGLE_RELATIONS = words(
     """
 )
 """People of whom one has one at a time, as far as a sentence tells."""
-_HOMES = words("house flat apartment place home cottage condo studio")
+_HOMES = words("floor house flat dorm bungalow house flat apartment place home cottage condo studio")
 SPOUSES = words("wife husband spouse fiance fiancee fiancé fiancée girlfriend boyfriend")
 _SHIFTS = words("shift hour day time morning afternoon evening night weekend part-time full-time")
+_CODES = words("password pin code address number username handle plate")
+_STAGES = words("year grade semester term trimester shift visa")
+_SCHOOLS = words("school primary secondary college university high academy elementary kindergarten nursery")
 _WHEREABOUTS = words("hospital home jail prison town rehab")
 
 
@@ -44,6 +48,8 @@ def slot_predicate(clause: Clause, reading: Reading) -> str | None:
     subject, verb = clause.subject, reading.verb
     if subject is None or reading.uncertain or reading.wish:
         return None
+    if verb.lemma_ == "start" and reading.past and any(_is_school(noun) for noun in objects(verb, "at")):
+        return "studies at"
     lemma = verb.lemma_.lower()
     if (lemma == "be" and reading.past) or reading.future or _repeats(clause):
         return None
@@ -59,17 +65,17 @@ def _of_routine(verb: Token, lemma: str, subject: Token) -> str | None:
     if lemma == "live":
         if objects(verb, "with") or any(child.lower_ == "alone" for child in verb.children):
             return "lives with"
-        return "lives in a" if objects(verb, "in") else None
+        return "lives in a" if objects(verb, "in", "on") else None
     if lemma == "work":
-        if any(child.lemma_.lower() in _SHIFTS for child in verb.children):
+        timed = [child for child in verb.children if child.dep_ in {"npadvmod", "dobj"}]
+        if any(child.lemma_.lower() in _SHIFTS or child.ent_type_ in {"DATE", "TIME"} for child in timed):
             return "works hours"
         return next((f"works {word}" for word in ("from", "in") if objects(verb, word)), None)
     if lemma in {"get", "wake"} and any(child.lower_ == "up" for child in verb.children) and objects(verb, "at"):
         return "gets up at"
     if lemma in {"cycle", "walk", "drive", "bike", "ride", "commute", "take"}:
-        taken = [child for child in verb.children if child.dep_ == "dobj"]
-        there = [noun for token in (verb, *taken) for noun in objects(token, "to")]
-        return "commutes" if lemma == "commute" or any(noun.lower_ == "work" for noun in there) else None
+        there = any(token.lower_ == "work" and token.i and token.nbor(-1).lower_ == "to" for token in verb.subtree)
+        return "commutes" if lemma == "commute" or there else None
     if lemma == "want":
         wish = [child for child in verb.children if child.dep_ == "xcomp" and child.lemma_ in {"be", "become"}]
         return "wants to be" if wish else None
@@ -77,9 +83,17 @@ def _of_routine(verb: Token, lemma: str, subject: Token) -> str | None:
         return "goes to bed at"
     if lemma == "go" and objects(verb, "to") and objects(verb, "on"):
         return f"goes to {objects(verb, 'to')[0].lemma_.lower()} on"
+    if lemma in {"start", "finish"} and subject.lower_ in {"i", "we"} and _is_hour(verb):
+        return f"{lemma}s work at"
+    if lemma in {"go", "start"} and any(_is_school(noun) for noun in objects(verb, "to", "at")):
+        return "studies at"
     if lemma in {"be", "stay"}:
+        terms = [noun for noun in objects(verb, "in", "on") if noun.lemma_.lower() in _STAGES]
+        if terms:
+            return f"is in {terms[0].lemma_.lower()}"
         where = objects(verb, "in", "at")
         away = any(noun.ent_type_ == "GPE" or noun.lower_ in _WHEREABOUTS for noun in where)
+        away |= any(is_name(noun) for noun in objects(verb, "at"))
         return "is at" if away or any(child.lower_ == "home" for child in verb.children) else None
     return "reads" if lemma == "read" and verb.tag_ == "VBG" and has_object(verb) else None
 
@@ -102,10 +116,15 @@ def _of_life(clause: Clause, reading: Reading, lemma: str) -> str | None:
         return "lives with"
     planned = verb.tag_ == "VBG" and not reading.perfect
     if lemma in _RELOCATE and not (planned or (reading.perfect and reading.negated)) and is_person(subject):
+        # "I moved over to Neovim", "I moved my account to Monzo": not a home.
+        if any(child.dep_ == "dobj" or child.lower_ in {"over", "on", "across"} for child in verb.children):
+            return None
         reached = objects(verb, "to", "in", "into")
         reached += [place for noun in reached for place in objects(noun, "in")]
         if any(is_name(place) for place in reached):
             return "lives in"
+        if any(place.lemma_.lower() in _HOMES for place in reached):
+            return "lives in a"
     if lemma in {"buy", "rent", "get", "find"} and is_person(subject) and reading.past:
         homes = [c for c in verb.children if c.dep_ == "dobj" and c.lemma_.lower() in _HOMES]
         if any(is_name(place) for home in homes for place in (*objects(home, "in"), *objects(verb, "in"))):
@@ -122,6 +141,18 @@ def _of_identity(clause: Clause, reading: Reading, lemma: str) -> str | None:
     subject, verb = clause.subject, reading.verb
     if subject is None:
         return None
+    if lemma in {"move", "switch", "change", "put"}:
+        stages = [noun for noun in objects(verb, "to", "on") if noun.lemma_.lower() in _STAGES]
+        if stages:
+            return f"is in {stages[0].lemma_.lower()}"
+    if lemma in {"start", "begin"} and _eats_flesh(verb):
+        return "diet"
+    if lemma == "go" and any(child.lemma_.lower() in _DIETS for child in verb.children):
+        return "diet"
+    if lemma in {"change", "switch", "raise", "lower", "update"} and objects(verb, "to"):
+        mine = [child for child in verb.children if child.dep_ == "dobj" and owner_of(child) is not None]
+        if mine and mine[0].lemma_ != "name":
+            return f"{kind_of_thing(mine[0])} is"
     renamed = any(child.dep_ == "dobj" and child.lemma_ == "name" for child in verb.children)
     if lemma == "change" and renamed and objects(verb, "to"):
         return "is named"
@@ -162,7 +193,13 @@ def _of_identity(clause: Clause, reading: Reading, lemma: str) -> str | None:
         new = [thing for thing in verb.children if thing.dep_ == "dobj" and thing.lemma_.lower() in SINGLE_RELATIONS]
         if any(child.lower_ == "new" for thing in new for child in thing.children):
             return "married to" if new[0].lemma_.lower() in SPOUSES else new[0].lemma_.lower()
-    if lemma == "be" and owned and subject.pos_ == "NOUN" and not is_person(subject) and is_exact(complements):
+    if (
+        lemma == "be"
+        and owned
+        and subject.pos_ == "NOUN"
+        and not is_person(subject)
+        and (is_exact(complements) or subject.lemma_.lower() in _CODES)
+    ):
         return f"{kind_of_thing(subject)} is"
     if owned and subject.pos_ == "NOUN" and not is_person(subject):
         counted = [c for c in verb.children if c.dep_ == "dobj" and any(n.dep_ == "nummod" for n in c.children)]
@@ -170,8 +207,10 @@ def _of_identity(clause: Clause, reading: Reading, lemma: str) -> str | None:
             return f"{kind_of_thing(subject)} number"
         if lemma in {"start", "begin", "open", "close", "end", "finish"} and objects(verb, "at"):
             return f"{kind_of_thing(subject)} {lemma}s at"
-    if lemma == "eat" and any(child.lower_ in {"meat", "fish", "dairy"} for child in verb.children):
+    if _eats_flesh(verb):
         return "diet"
+    if lemma == "make" and any(child.lemma_ in {"month", "year", "hour", "week"} for child in verb.children):
+        return "earns"
     if lemma in {"weigh", "earn", "drive", "study", "major"} and is_person(subject) and has_object(verb):
         return {"study": "studies", "major": "studies"}.get(lemma, f"{lemma}s")
     return None
@@ -247,6 +286,20 @@ def _married_to(verb: Token) -> list[Token]:
     if verb.lemma_ == "marry" or any(child.lower_ == "married" for child in verb.children):
         return objects(verb, "to")
     return []
+
+
+def _eats_flesh(verb: Token) -> bool:
+    eating = [one for one in (verb, *verb.children) if one.lemma_ == "eat"]
+    return any(child.lower_ in _MEATS for one in eating for child in one.children)
+
+
+def _is_hour(verb: Token) -> bool:
+    starts = [verb, *(child for child in verb.children if child.lower_ == "work")]
+    return any(noun.ent_type_ == "TIME" or noun.pos_ == "NUM" for one in starts for noun in objects(one, "at"))
+
+
+def _is_school(noun: Token) -> bool:
+    return is_name(noun) and any(token.lower_ in _SCHOOLS for token in (noun, *noun.children))
 
 
 def _still(reading: Reading) -> bool:

@@ -11,6 +11,7 @@ from .grammar import is_person, kind_of_thing, objects
 from .people import PETS, RELATIVES, noun_phrase
 from .reading import Reading
 from .statements import Clause
+from .topics import LANGUAGES
 from .wordlist import words
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ _SCHEDULED = words(
     hearing audition graduation ceremony dinner lunch train test defence defense viewing event launch release marathon
     """
 )
-_HAPPEN = words("be start begin happen leave depart take end fall go land arrive")
-_SHIFT = words("move postpone reschedule push bring shift delay change cancel extend")
+_HAPPEN = words("plan schedule set be start begin happen leave depart take end fall go land arrive")
+_SHIFT = words("move postpone reschedule push bring shift slip delay change cancel extend")
 _VAGUE_VERBS = words(
     "go get make come think know feel need want say try find look work live call turn put seem mean see"
 )
@@ -129,8 +130,12 @@ def _held(clause: Clause, reading: Reading) -> str | None:
         return f"goes to {where[0].lemma_.lower()}"
     if lemma == "look" and objects(verb, "for"):
         return about("seeks", objects(verb, "for"))
-    if lemma in _HOLD:
-        return about("has" if lemma in {"own", "have", "keep"} else f"does {lemma}", things)
+    if lemma == "speak" and (spoken := [token for token in verb.subtree if token.lower_ in LANGUAGES]):
+        return f"does speak {spoken[0].lower_}"
+    if lemma == "work" and objects(verb, "on"):
+        return about("does work", objects(verb, "on"))
+    if lemma in _HOLD and (held := about("has" if lemma in {"own", "have", "keep"} else f"does {lemma}", things)):
+        return held
     return _ended(reading) or _does(verb)
 
 
@@ -158,6 +163,8 @@ def _being(verb: Token) -> str | None:
             things = objects(child, "of", "with", "about", "on") or [c for c in child.children if c.dep_ in {"pobj"}]
             things = things or [inner for inner in child.children if inner.dep_ == "pcomp"]
             return about("feels about", things)
+        if child.lower_ == "fluent" and (spoken := [t for t in child.subtree if t.lower_ in LANGUAGES]):
+            return f"does speak {spoken[0].lower_}"
         if child.dep_ == "acomp":
             whereof = "".join(f" {thing.lemma_.lower()}" for thing in objects(child, "to", "of"))
             return f"is {child.lower_}{whereof}"
@@ -207,6 +214,8 @@ def _changed(subject: Token, reading: Reading) -> str | None:
     """ "My rent went up to 950", "our team has grown to eight people", "my bike was stolen"."""
     if reading.verb.lemma_ in {"steal", "die", "sell", "total", "lose", "lapse", "expire"} and _is_ones_own(subject):
         return f"has {subject.lemma_.lower()}"
+    if reading.verb.lemma_ == "come" and any(child.lower_ == "off" for child in reading.verb.children):
+        return f"has {subject.lemma_.lower()}" if _is_ones_own(subject) else None
     if reading.verb.lemma_ in {"grow", "shrink"} and any(token.pos_ == "NUM" for token in reading.verb.subtree):
         return f"{kind_of_thing(subject)} number"
     if reading.verb.lemma_.lower() not in _CHANGE or not _is_ones_own(subject):

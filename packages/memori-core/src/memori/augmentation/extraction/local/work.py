@@ -42,12 +42,14 @@ def changes_work(verb: Token, lemma: str) -> bool:
     if lemma in _JOIN and any(thing.ent_type_ == "ORG" or _is_firm(thing) for thing in things):
         return True
     if lemma in {"start", "begin", "get", "take", "accept", "land", "find", "have", "leave", "quit", "lose"}:
-        if any(thing.lemma_.lower() in _WORKPLACES for thing in things):
+        # "I start work at nine" says when.
+        if any(thing.lemma_.lower() in _WORKPLACES and thing.lower_ != "work" for thing in things):
             return lemma != "have" or any(child.lower_ == "new" for thing in things for child in thing.children)
         begun = [child for child in verb.children if child.dep_ == "xcomp" and child.lemma_ == "work"]
         if lemma in {"start", "begin"} and any(employers(child) for child in begun):
             return True
-    if lemma in {"start", "begin"} and any(is_name(noun) for noun in objects(verb, "at", "with")):
+    there = objects(verb, "at", "with") if lemma in {"start", "begin"} else []
+    if any(is_name(noun) or noun.lemma_.lower() in _FIRMS for noun in there):
         return True
     if lemma in {"accept", "sign"} and any(thing.lemma_ in {"offer", "contract"} for thing in things):
         return True
