@@ -10,9 +10,10 @@ from ....model import Ending
 from .dates import Period
 from .endings import endings_of, one_lost, value_of
 from .grammar import owner_of
+from .marriage import SPOUSES
 from .people import PETS, People
 from .reading import Reading
-from .slots import SPOUSES, slot_owner, slot_predicate
+from .slots import slot_owner, slot_predicate
 from .speaker import Cast, Speaker
 from .statements import Clause
 from .states import scheduled_thing, state_of

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .grammar import age_in, has_object, is_exact, is_name, is_person, kind_of_thing, names_one, objects, owner_of
+from .marriage import SPOUSES, married_to, marries
 from .people import RELATIONS
 from .reading import Reading
 from .statements import Clause
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _DWELL = words("live reside base settle stay")
 _RELOCATE = words("move relocate resettle emigrate immigrate settle")
-_MARITAL = words("married engaged divorced single separated widowed dating")
 _DIETS = words("vegan vegetarian pescatarian omnivore carnivore flexitarian keto paleo teetotal teetotaler")
 _MEATS = words("meat fish dairy chicken beef pork seafood")
 SINGLE_RELATIONS = words(
@@ -32,7 +32,6 @@ SINGLE_RELATIONS = words(
 )
 """People of whom one has one at a time, as far as a sentence tells."""
 _HOMES = words("floor house flat dorm bungalow house flat apartment place home cottage condo studio")
-SPOUSES = words("wife husband spouse fiance fiancee fiancé fiancée girlfriend boyfriend")
 _SHIFTS = words("shift hour day time morning afternoon evening night weekend part-time full-time")
 _CODES = words("password pin code address number username handle plate")
 _STAGES = words("year grade semester term trimester shift visa")
@@ -131,7 +130,7 @@ def _of_life(clause: Clause, reading: Reading, lemma: str) -> str | None:
             return "lives in"
     if is_person(subject) and changes_work(verb, lemma):
         return "works at"
-    if _married_to(verb) or _marital(verb, lemma, clause):
+    if married_to(verb) or marries(verb, lemma, clause):
         return "married to"
     return None
 
@@ -247,28 +246,6 @@ def _repeats(clause: Clause) -> bool:
     return any(token.lower_ in {"also", "too", "another", "both", "sometimes", "part-time"} for token in clause.tokens)
 
 
-def _marital(verb: Token, lemma: str, clause: Clause) -> bool:
-    if clause.subject is None or not any(map(is_person, (clause.subject, *clause.subject.conjuncts))):
-        return False
-    if lemma in {"break", "split"} and any(child.lower_ == "up" for child in verb.children):
-        return True
-    if lemma == "call" and any(child.lower_ in {"engagement", "wedding"} for child in verb.children):
-        return True
-    if lemma == "end" and any(child.lower_ in {"things", "relationship", "it"} for child in verb.children):
-        return True
-    if lemma == "tie" and any(child.lower_ == "knot" for child in verb.children):
-        return True
-    if lemma in {"divorce", "separate", "marry"} and verb.tag_ in {"VBD", "VBN"}:
-        told_of = (clause.subject, *clause.subject.conjuncts)
-        return lemma != "separate" or any(one.lower_ in {"we", "i"} for one in told_of)
-    states = [child for child in verb.children if child.dep_ in {"acomp", "attr", "ccomp", "xcomp", "oprd"}]
-    if lemma in {"be", "get"} and any(child.lower_ in _MARITAL - {"single"} for child in (*states, verb)):
-        return True
-    if lemma == "be" and any(child.lower_ == "single" and child.dep_ == "acomp" for child in states):
-        return True
-    return bool(verb.lower_ in {"engaged", "married", "divorced", "dating", "seeing"})
-
-
 def _favourite_noun(clause: Clause) -> Token | None:
     """The thing that is a favourite, as subject ("my favourite food is pho") or complement ("pho is my favourite")."""
     subject = clause.subject
@@ -280,12 +257,6 @@ def _favourite_noun(clause: Clause) -> Token | None:
         if loved and owner_of(noun) is not None:
             return noun
     return None
-
-
-def _married_to(verb: Token) -> list[Token]:
-    if verb.lemma_ == "marry" or any(child.lower_ == "married" for child in verb.children):
-        return objects(verb, "to")
-    return []
 
 
 def _eats_flesh(verb: Token) -> bool:
