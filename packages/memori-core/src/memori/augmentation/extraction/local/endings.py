@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _SWITCH = words("switch change move swap go transfer convert")
 _FOUND = words("find buy rent get adopt hire")
+_HELD = ("does *", "has *", "goes to *", "works as", "works at", "studies", "drives", "diet")
+"""What somebody may have, do or use; not what is so of something of theirs ("phone number is")."""
 _OCCUPIED = ("works as", "works hours", "works from", "works in")
 """What goes with a job."""
 _DONE = words(
@@ -78,7 +80,7 @@ def endings_of(clause: Clause, reading: Reading, predicate: str | None) -> list[
         if leaves_work(verb):
             # Who leaves a firm may go on in the trade.
             closed = [(predicate, named or ""), *((one, "") for one in _OCCUPIED if named is None)]
-            return [*closed, ("*", named)] if named else closed
+            return [*closed, *((one, named) for one in _HELD if named is not None and one != predicate)]
         return [("seeks job", ""), ("works as", "freelance")]
     if predicate is not None and reading.no_longer:
         named_things = objects(verb, "in", "at", "as", "to") or _things(verb)
@@ -135,7 +137,7 @@ def _instead(clause: Clause, verb: Token, lemma: str, predicate: str | None) -> 
 
 def _whatever_is(things: list[Token]) -> list[tuple[str, str]]:
     named = _phrase([thing for thing in things if thing.ent_type_ not in {"DATE", "TIME"}][:1])
-    return [("*", named)] if named else []
+    return [(one, named) for one in _HELD] if named else []
 
 
 def one_lost(clause: Clause, reading: Reading) -> Token | None:
