@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from spacy.tokens import Token
 
 IMPORTANCE: dict[Kind, float] = {
-    "rule": 0.5,
-    "attribute": 0.4,
-    "relationship": 0.4,
-    "preference": 0.35,
+    "rule": 0.4,
+    "attribute": 0.35,
+    "relationship": 0.35,
+    "preference": 0.3,
     "skill": 0.3,
     "person": 0.3,
-    "event": 0.25,
-    "fact": 0.2,
+    "event": 0.3,
+    "fact": 0.25,
 }
 """How much a kind matters before anything is known of its use. A message itself weighs 0.5: what it says verbatim comes
 before what was made of it, where both answer."""
