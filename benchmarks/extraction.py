@@ -164,7 +164,7 @@ class Recording(Extractor):
         self.proposed: dict[str, dict[int, list[Proposal]]] = defaultdict(dict)
         self._inner = inner
 
-    def extract(self, turns: Sequence[Turn]) -> list[list[Proposal]]:
+    def extract(self, turns: Sequence[Turn]) -> Sequence[Sequence[Proposal]]:
         """Return what the other proposes."""
         answers = self._inner.extract(turns)
         for turn, proposals in zip(turns, answers, strict=True):
