@@ -31,6 +31,12 @@ _DANGLING = re.compile(
     r"^(?:he|she|it|they|this|that|these|those|there|here|his|her|their|its|him|them|i|we|you|my|our|your)\b", re.I
 )
 _PRONOUN = re.compile(r"\b(?:he|she|it|they|him|her|them|his|hers|its|theirs|this|these|those)\b", re.IGNORECASE)
+_POINTING = re.compile(
+    r"\b(?:this|these|those)(?! (?:\w+ )?(?:morning|afternoon|evening|night|day|week|weekend|month|year|summer|winter"
+    r"|spring|autumn|fall|time|\w+day|january|february|march|april|may|june|july|august|september|october|november"
+    r"|december)s?\b)",
+    re.IGNORECASE,
+)
 _LEFT_HANGING = re.compile(r"\b(?:i|me|my|mine|myself|we|us|our|ours|you|your|yours)\b", re.IGNORECASE)
 
 
@@ -64,8 +70,9 @@ def is_question(text: str) -> bool:
 
 
 def is_dangling(text: str) -> bool:
-    """Whether a fact begins with a pronoun that nothing in it explains, or still says "I" or "you"."""
-    return _DANGLING.match(text) is not None or _LEFT_HANGING.search(re.sub(r'"[^"]*"', "", text)) is not None
+    """Whether a fact begins with a pronoun, points at something ("this bowl"), or still says "I" or "you"."""
+    unquoted = re.sub(r'"[^"]*"', "", text)
+    return any(search(unquoted) for search in (_DANGLING.match, _POINTING.search, _LEFT_HANGING.search))
 
 
 def duplicates(facts: Sequence[Fact]) -> list[Fact]:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from memori import Attribution, Memori
 from memori.agreement import contradicts, same_statement
 from memori.augmentation.extraction.base import Extractor
-from memori.augmentation.resolve import Known, resolve
+from memori.augmentation.resolve import Claim, Known, resolve
 from memori.keys import new_key
-from memori.model import Fact, Proposal
+from memori.model import Ending, Fact, Proposal
 from memori.storage.base import NewFact
 from memori.text import fold
 
@@ -292,3 +292,47 @@ def test_facts_of_any_script_and_number_are_told_apart_and_found_again(memori, t
         memori.remember(text, attribution=ADA)
 
     assert {fact.text: fact.mentions for fact in memori.facts(attribution=ADA)} == dict.fromkeys(texts, 2)
+
+
+def claimed(order):
+    """What stands after proposals of one batch, each a text with its day and its claim."""
+    new = [(proposed(f"f{day}", text, day, slot), claim) for text, day, slot, claim in order]
+    changes = resolve([one for one, _ in new], Known(claims={one.fact.id: claim for one, claim in new}))
+    return {one.fact.text: one.fact.status for one in changes.add}
+
+
+WORK = "ada|works at"
+LIDL = ("Ada works at Lidl", 1, WORK, Claim(value="Lidl"))
+TESCO = ("Ada works at Tesco", 2, WORK, Claim(value="Tesco"))
+
+
+def test_a_value_said_again_in_more_words_stands_beside_the_first():
+    again = ("Ada started at Lidl in May", 2, WORK, Claim(value="Lidl"))
+
+    assert set(claimed([LIDL, again]).values()) == {"active"}
+
+
+def test_what_is_over_ends_what_it_names_and_not_its_successor():
+    over = ("Ada no longer works at Lidl", 3, WORK, Claim(ends=(Ending(WORK, "Lidl"),)))
+
+    assert claimed([LIDL, TESCO, over])["Ada works at Tesco"] == "active"
+    assert claimed([LIDL, over])["Ada works at Lidl"] == "superseded"
+
+
+def test_one_statement_ends_several_slots():
+    trade = ("Ada works as a baker", 0, "ada|works as", Claim())
+    quit_ = ("Ada quit", 3, WORK, Claim(ends=(Ending(WORK), Ending("ada|works as"))))
+
+    assert claimed([trade, LIDL, quit_]) == {
+        "Ada works as a baker": "superseded", "Ada works at Lidl": "superseded", "Ada quit": "active",
+    }  # fmt: skip
+
+
+def test_a_family_of_slots_is_ended_only_where_it_names_the_thing():
+    car = ("Ada drives a Polo", 1, "ada|drives", Claim())
+    tea = ("Ada drinks tea", 2, "ada|does drink tea", Claim())
+    sold = ("Ada sold the Polo", 3, None, Claim(ends=(Ending("ada|*", "Polo"),)))
+
+    assert claimed([car, tea, sold]) == {
+        "Ada drives a Polo": "superseded", "Ada drinks tea": "active", "Ada sold the Polo": "active",
+    }  # fmt: skip

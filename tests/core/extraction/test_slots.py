@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from memori import Memori
 from memori.augmentation.extraction.base import Turn
 from memori.augmentation.extraction.local import LocalExtractor
 from memori.model import Attribution, Message, StoredMessage
@@ -84,3 +85,67 @@ def test_what_a_sentence_takes_back_is_not_kept(words, kept):
     [found] = LocalExtractor().extract([turn((words, None))])
 
     assert [proposal.text for proposal in found] == kept
+
+
+def learnt(*said: str) -> dict[str, str]:
+    """What is known of the user, with its status, after they said this day by day."""
+    who = Attribution("u-17", session_id="s")
+    with Memori("sqlite://", embedder="hashing") as memori:
+        for day, text in enumerate(said):
+            memori.record(Message("user", text, created_at=datetime(2024, 5, 10 + day, tzinfo=UTC)), attribution=who)
+            assert memori.augmentation.wait()
+        facts = memori.facts(attribution=who, statuses=["active", "superseded"])
+    return {fact.text: fact.status for fact in facts if fact.kind != "episode"}
+
+
+ENDED = [
+    ("I work at a bakery in town.", "I quit my job yesterday."),
+    ("I'm a waiter.", "I got laid off last week."),
+    ("I work for Vodafone.", "I've switched from Vodafone to Orange."),
+    ("I drive a Polo.", "I sold the Polo."),
+    ("I'm learning Spanish.", "I gave up Spanish."),
+    ("I wear glasses.", "I wear contacts now."),
+    ("I run every morning before work.", "I stopped running because of my knee."),
+    ("I have a cat called Milo.", "Milo passed away yesterday."),
+    ("My flight to Athens is on July 3.", "They moved my flight to Athens to July 5."),
+    ("My commute takes 40 minutes.", "My commute takes 25 minutes now."),
+]
+
+
+@pytest.mark.parametrize(("before", "later"), ENDED)
+def test_what_is_over_is_superseded(before, later):
+    facts = learnt(before, later)
+
+    assert sorted(facts.values()) == ["active", "superseded"]
+    assert next(iter(facts.values())) != next(reversed(facts.values()))
+
+
+GOES_ON = [
+    ("I live in Denver.", "I live in Denver with my sister."),
+    ("I moved to Bergen last year.", "I live in Bergen with my cat."),
+    ("My favourite colour is green.", "Green is my favourite colour."),
+    ("I'm a paralegal.", "I left KPMG."),
+    ("I speak French.", "I speak Dutch."),
+    ("My phone number is 5551234.", "I lost my phone."),
+    ("My sister is 30.", "My brother is 28."),
+]
+
+
+@pytest.mark.parametrize(("before", "later"), GOES_ON)
+def test_what_is_said_again_or_of_something_else_supersedes_nothing(before, later):
+    assert set(learnt(before, later).values()) == {"active"}
+
+
+def test_the_same_value_in_other_words_is_a_mention():
+    assert list(learnt("My favourite colour is green.", "Green is my favourite colour.")) == [
+        "The user's favourite colour is green."
+    ]
+
+
+def test_leaving_an_earlier_employer_leaves_the_present_one():
+    facts = learnt("I work at Lidl.", "I started working at Tesco.", "I no longer work at Lidl.", "I work at Aldi now.")
+
+    assert [text for text, status in facts.items() if status == "active"] == [
+        "The user works at Aldi now.",
+        "The user no longer works at Lidl.",
+    ]

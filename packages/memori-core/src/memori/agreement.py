@@ -29,8 +29,16 @@ _NOT = re.compile(r"n't$")
 _NO_MORE = re.compile(r"\bno (?:longer|more)\b|\b(?:not|never)\b.*\bany ?(?:more|longer)\b|\bused to\b")
 _STOPPED = re.compile(r"\b(?:ha(?:s|ve) )?(?:stopped|quit|given up|gave up) (?=\w+ing\b)")
 _DENIAL = re.compile(r"\b(?:do|does|is|are|am) not\b")
+_WHY = re.compile(r" (?:because|since|due to|thanks to|after|as of)\b.*")
 _MARKS = re.compile(r"\b(?:no (?:longer|more)|any ?(?:more|longer)|used to|(?:do|does) not|not|never|currently|now)\b")
 _ROOTS = {"has": "have", "is": "be", "are": "be", "am": "be", "love": "like", "enjoy": "like", "ador": "like"}
+_CHANGED = frozenset(("now", "nowadays", "instead", "currently", "only", "already"))
+_OWNED = re.compile(r"(?:The user|[A-Z]\w*)'s ")
+_NUMBERS = frozenset(
+    ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
+     "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty", "sixty",
+     "seventy", "eighty", "ninety", "hundred")
+)  # fmt: skip
 _ENUMERATES = frozenset(("and", "or", "but"))
 
 
@@ -56,6 +64,44 @@ def same_statement(some: str, other: str) -> bool:
     """
     said = _meaningful(some)
     return bool(said) and said == _meaningful(other)
+
+
+def restates(some: str, other: str) -> bool:
+    """Whether all that a statement says is said by another: numbers and negations agree, and no word is new."""
+    new, old = words(some), words(other)
+    return decisive(new) == decisive(old) and _over(some) == _over(other) and set(terms(some)) <= set(terms(other))
+
+
+def revises(later: str, earlier: str) -> bool:
+    """Whether a statement gives another figure for the same thing: "commutes 25 minutes now" after "commutes 40".
+
+    Two figures of what somebody has ("the user's rent") are one figure and its successor in any case.
+    """
+    new, old = terms(later), terms(earlier)
+    if not new or not old or new[0] != old[0] or _claim(later).holds != _claim(earlier).holds:
+        return False
+    figures, known = _figures(later), _figures(earlier)
+    if not figures or not known or figures & known:
+        return False
+    besides = {*terms(" ".join(figures | known)), *_CHANGED}
+    told, held = set(new) - besides, set(old) - besides
+    changed = bool(_CHANGED & set(words(later))) or _OWNED.match(later) is not None
+    return changed and len(told & held) > 1 and len(told & held) >= 0.75 * max(len(told), len(held))
+
+
+def _figures(text: str) -> set[str]:
+    return {word for word in words(text) if word in _NUMBERS or any(map(str.isdigit, word))}
+
+
+def affirms(text: str, value: str) -> bool:
+    """Whether a statement names a value, and not to deny it or to say that it is over."""
+    wanted = set(terms(value))
+    claim = _claim(text)
+    return bool(wanted) and claim.holds and wanted <= set(terms(text))
+
+
+def _over(text: str) -> bool:
+    return _claim(text).ended
 
 
 def contradicts(later: str, earlier: str) -> bool:
@@ -87,7 +133,7 @@ def _claim(text: str) -> _Claim:
     if not denied and not NEGATIONS.isdisjoint(said.split()):
         # "Never", "nothing", "did not": about other times or things than what is said without.
         return _Claim((), holds=False, ended=False)
-    bare = _MARKS.sub(" ", _STOPPED.sub("", said)) if denied else said
+    bare = _MARKS.sub(" ", _STOPPED.sub("", _WHY.sub("", said))) if denied else said
     roots = (_root(word) for word in bare.split())
     return _Claim(tuple(roots), holds=not denied, ended=ended)
 

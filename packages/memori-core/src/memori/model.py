@@ -213,12 +213,26 @@ class Triple:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """A slot whose facts a statement ends: of them those that say `about` (a name or thing), "" for whichever holds.
+
+    A `slot` that ends in "*" stands for all that begin so ("ada|*"), among the facts that share words with `about`, or
+    with the slot's own where that is "". Events are not ended by it.
+    """
+
+    slot: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """A fact an extractor proposes; resolve decides what becomes of it.
 
     `message`: index of the message it came from, in the list the extractor was given.
     `valid_from`: when it became true in the world, where the text says so.
     `slot`: what a single-valued fact is about ("ada|lives in"): a new value supersedes the old one.
+    `value`: what the slot holds, in the statement's own words ("Oslo"): a fact that affirms it is not replaced.
+    `ends`: slots that it closes, its own one included where it says no new value ("no longer works at Siemens").
     `speaker`: who said it or whom it is about, as a name; None means the message's own speaker.
     `replaces`: ids of facts of the entity, as the turn showed them, in whose place it comes; `reason` says why.
     """
@@ -235,6 +249,8 @@ class Proposal:
     quarantine: bool = False
     replaces: tuple[str, ...] = ()
     reason: str | None = None
+    value: str | None = None
+    ends: tuple[Ending, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

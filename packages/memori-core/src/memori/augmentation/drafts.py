@@ -10,7 +10,8 @@ from ..model import Fact, Proposal, StoredMessage, Triple
 from ..storage.base import Job
 from ..text import asks
 from .embedding import WINDOW, voiced
-from .proposals import sound_triples
+from .proposals import sound_endings, sound_triples
+from .resolve import NO_CLAIM, Claim
 from .withdrawal import Withdrawn
 
 _QUESTION = 0.25
@@ -25,7 +26,7 @@ class Draft:
     lexical: str
     before: tuple[Fact, ...] = ()
     triples: tuple[Triple, ...] = ()
-    replaces: tuple[str, ...] = ()
+    claim: Claim = NO_CLAIM
 
 
 def episodes(job: Job) -> list[Draft]:
@@ -85,8 +86,10 @@ def statement(job: Job, number: int, proposal: Proposal, version: str, quarantin
     )
     when = f"{stored.message.created_at:%d %B %Y} " if stored.message.created_at else ""
     # What waits for review takes nobody's place, and neither does what the user has not said.
-    replaces = proposal.replaces if fact.status == "active" and fact.source == "user_input" else ()
-    return Draft(fact, when + fact.text, triples=sound_triples(proposal), replaces=replaces)
+    claim = Claim(value=proposal.value)
+    if fact.status == "active" and fact.source == "user_input":
+        claim = replace(claim, replaces=proposal.replaces, ends=sound_endings(proposal))
+    return Draft(fact, when + fact.text, triples=sound_triples(proposal), claim=claim)
 
 
 def _untrusted(proposal: Proposal, stored: StoredMessage) -> bool:

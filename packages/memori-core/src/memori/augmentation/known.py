@@ -13,11 +13,11 @@ from .. import telemetry
 from ..embedding.base import Embedder
 from ..embedding.vectors import embed_texts
 from ..errors import EmbeddingError, UnsupportedError
-from ..model import Attribution, Fact
+from ..model import Attribution, Ending, Fact
 from ..storage.base import NewFact, Storage
 from ..text import terms
 from .embedding import voiced
-from .resolve import Known
+from .resolve import Claim, Known
 
 logger = logging.getLogger("memori.augmentation")
 _LOOKED_AT = 40
@@ -32,18 +32,27 @@ def look_up(
     embedder: Embedder,
     attribution: Attribution,
     facts: Sequence[NewFact],
-    replaces: Mapping[str, Sequence[str]],
+    claims: Mapping[str, Claim],
 ) -> Known:
-    """What is known that the facts repeat, contradict or take the place of. `replaces` are ids, by a fact's id."""
+    """What is known that the facts repeat, contradict or take the place of. `claims` by a fact's id."""
     statements = [new for new in facts if new.fact.kind != "episode" and new.fact.status != "quarantined"]
     if not statements:
         return Known()
     same = storage.facts_by_fingerprint(attribution, {new.fingerprint for new in statements})
     slots: dict[str, list[Fact]] = {}
+    claims = {new.fact.id: claims[new.fact.id] for new in statements if new.fact.id in claims}
     wanted = {new.fact.slot for new in statements if new.fact.slot}
+    wanted |= {end.slot for claim in claims.values() for end in claim.ends if not end.slot.endswith("*")}
     for fact in storage.facts(attribution, slots=wanted, statuses=("active", "superseded")) if wanted else ():
         slots.setdefault(fact.slot or "", []).append(fact)
-    shared = {new.fact.id: _sharing(storage, attribution, new) for new in statements if new.fingerprint not in same}
+    shared: dict[str, list[str]] = {
+        new.fact.id: _sharing(storage, attribution, new) for new in statements if new.fingerprint not in same
+    }
+    for new_id, claim in claims.items():
+        for end in claim.ends:
+            if end.slot.endswith("*"):
+                shared.setdefault(new_id, []).extend(_naming(storage, attribution, end))
+    replaces = {new: claim.replaces for new, claim in claims.items()}
     named = {one for ids in (*shared.values(), *replaces.values()) for one in ids}
     found = {fact.id: fact for fact in storage.facts(attribution, ids=named)} if named else {}
     statement = {key: fact for key, fact in found.items() if fact.kind != "episode"}
@@ -52,6 +61,7 @@ def look_up(
         by_slot=slots,
         similar={new: [statement[one] for one in ids if one in statement] for new, ids in shared.items()},
         replaced={new: [statement[one] for one in ids if one in statement] for new, ids in replaces.items()},
+        claims=claims,
         repeated=last_said(
             storage, attribution, [*statement.values(), *(one for line in slots.values() for one in line)]
         ),
@@ -65,6 +75,13 @@ def _sharing(storage: Storage, attribution: Attribution, new: NewFact) -> list[s
         return []
     found = storage.search(attribution, list(dict.fromkeys(terms(new.fact.text))), limit=_LOOKED_AT)
     return [fact_id for fact_id, text in found if len(said.intersection(text.split())) >= _SHARED * len(said)]
+
+
+def _naming(storage: Storage, attribution: Attribution, end: Ending) -> list[str]:
+    """The facts that say what an ending is about."""
+    words = terms(end.about or end.slot.rpartition("|")[2])
+    found = storage.search(attribution, list(dict.fromkeys(words)), limit=_LOOKED_AT) if words else []
+    return [fact_id for fact_id, text in found if set(words) & set(text.split())]
 
 
 def last_said(storage: Storage, attribution: Attribution, facts: Sequence[Fact]) -> dict[str, datetime]:

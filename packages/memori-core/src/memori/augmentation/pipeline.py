@@ -28,7 +28,7 @@ from .known import look_up
 from .learnt import joined, learnt
 from .lease import Lease
 from .proposals import problem
-from .resolve import resolve
+from .resolve import Claim, resolve
 from .retry import give_back, unless_moved
 from .trust import approval, messages_of, rejection, reversal
 from .turns import turn_of, without_context
@@ -239,14 +239,14 @@ class Pipeline:
             # What was said verbatim is worth keeping now, whatever becomes of the extraction.
             self._settle(job.attribution, facts, lambda changes, state: self._apply(job.attribution, changes, state))
             raise error
-        replaces = {draft.fact.id: draft.replaces for draft in drafts if draft.replaces}
+        claims = {draft.fact.id: draft.claim for draft in drafts}
         version = extraction.version or self._extractor.version
         more = learnt(self._storage, self._codec, job, extraction, drafts, gone, version=version)
 
         def complete(changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
             return self._complete(job, joined(changes, more), state, problems)
 
-        added = self._settle(job.attribution, facts, complete, replaces=replaces)
+        added = self._settle(job.attribution, facts, complete, claims=claims)
         if more.retire:
             self._embed_around(job.attribution, episodes=len(more.retire))
         telemetry.count("augmented", len(added))
@@ -258,7 +258,7 @@ class Pipeline:
         facts: list[NewFact],
         store: Callable[[FactChanges, EntityState], tuple[Fact, ...]],
         *,
-        replaces: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        claims: Mapping[str, Claim] = MappingProxyType({}),
     ) -> tuple[Fact, ...]:
         """Resolve against the facts as they are now and store; when they moved meanwhile, resolve again."""
         for attempt in unless_moved():
@@ -267,7 +267,7 @@ class Pipeline:
                 # Nothing is forgotten between this look and the commit, which expects the state.
                 unsaid = self._unsaid(attribution, {one for new in facts for one in new.window})
                 facts = [replace(new, vectors=None) if unsaid & set(new.window) else new for new in facts]
-                known = look_up(self._storage, self._embedder, attribution, facts, replaces)
+                known = look_up(self._storage, self._embedder, attribution, facts, claims)
                 return store(replace(resolve(facts, known), space=known_space(self._embedder)), state)
         raise AssertionError("unreachable: the last attempt raises")
 

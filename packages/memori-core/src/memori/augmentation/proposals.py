@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from math import isfinite
 
-from ..model import KINDS, Proposal, Triple
+from ..model import KINDS, Ending, Proposal, Triple
 from ..storage.base import Job
 
 _LONGEST_FACT = 2000
 _LONGEST_NAME = 255
 _LONGEST_TYPE = 64
 _MOST_TRIPLES = 50
+_MOST_ENDINGS = 20
 
 
 def problem(proposal: object, job: Job) -> str | None:
@@ -29,6 +30,8 @@ def problem(proposal: object, job: Job) -> str | None:
     for what, name, most in (("slot", proposal.slot, _LONGEST_NAME), ("speaker", proposal.speaker, _LONGEST_FACT)):
         if name is not None and not _is_name(name, most):
             return f"the extractor proposed a {what} of {_size(name)}; 1 to {most} characters are kept"
+    if proposal.value is not None and not _is_name(proposal.value, _LONGEST_FACT):
+        return f"the extractor proposed a value of {_size(proposal.value)}; 1 to {_LONGEST_FACT} characters are kept"
     for moment in (proposal.valid_from, proposal.valid_to):
         if moment is not None and (not isinstance(moment, datetime) or moment.utcoffset() is None):
             return f"the extractor proposed the time {moment!r:.40}; a time has a zone"
@@ -40,6 +43,17 @@ def sound_triples(proposal: Proposal) -> tuple[Triple, ...]:
     if not isinstance(proposal.triples, tuple | list):
         return ()
     return tuple(triple for triple in proposal.triples[:_MOST_TRIPLES] if isinstance(triple, Triple) and _sound(triple))
+
+
+def sound_endings(proposal: Proposal) -> tuple[Ending, ...]:
+    """Those of its endings that can be looked up."""
+    if not isinstance(proposal.ends, tuple | list):
+        return ()
+    return tuple(
+        end
+        for end in proposal.ends[:_MOST_ENDINGS]
+        if isinstance(end, Ending) and _is_name(end.slot, _LONGEST_NAME) and isinstance(end.about, str)
+    )
 
 
 def _sound(triple: Triple) -> bool:

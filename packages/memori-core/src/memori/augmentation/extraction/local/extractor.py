@@ -6,26 +6,24 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ....model import Kind, Message, Proposal, Triple
 from ..base import Extractor, Turn
 from .acquaintance import names_said
+from .claims import NONE, Claim, Claims
 from .dates import Period, resolve
 from .kinds import IMPORTANCE, is_birth, kind_of
-from .people import PETS, People, relation_at
+from .people import People, relation_at
 from .pipeline import DEFAULT, pipeline
 from .prose import is_english, paragraphs
 from .reading import Reading, read
 from .rules import rule_in
 from .selection import MAX_TEXT, worth_keeping
-from .slots import owner_of, slot_owner, slot_predicate
 from .speaker import Speaker, cast_of
 from .splices import Piece, pieces
-from .statements import Clause, clauses, lacks_subject
-from .states import scheduled_thing, state_of
-from .triples import node, triples_of
+from .statements import Clause, clauses, lacks_subject, without_they
+from .triples import triples_of
 from .wording import Wording, as_sentence
 
 if TYPE_CHECKING:
@@ -109,7 +107,7 @@ class _Draft:
 
     text: str
     kind: Kind
-    slot: str | None = None
+    claim: Claim = NONE
     triples: tuple[Triple, ...] = ()
     period: Period | None = None
 
@@ -124,6 +122,7 @@ class _Reader:
         self._said_on = self.message.created_at.date() if self.message.created_at else None
         names = frozenset(name.casefold() for name in (self._cast.speaker.name,) if name)
         self._people = People(names, names_said(turn, index))
+        self._claims = Claims(self._cast, self._people, self._said_on)
         self.found: list[Proposal] = []
 
     def read(self, doc: Doc, nlp: Language) -> None:
@@ -136,12 +135,14 @@ class _Reader:
                 span = sentence if _is_whole(sentence, parts) else next(parsed)[:]
                 if lacks_subject(span) and not self._cast.by_machine:
                     span = nlp(f"I {span.text[:1].lower()}{span.text[1:]}")[:]
+                if (passive := without_they(span)) is not None:
+                    span = nlp(passive)[:]
                 self._add([draft for draft in self._drafts(span) if draft.text and len(draft.text) <= MAX_TEXT], piece)
 
     def _add(self, drafts: Sequence[_Draft], piece: Piece) -> None:
         """Take in what a piece says. What it takes back goes, and so does what it says once more."""
         if piece.corrects:
-            slots = {draft.slot for draft in drafts if draft.slot}
+            slots = {draft.claim.slot for draft in drafts if draft.claim.slot}
             self.found = [one for one in self.found if one.slot not in slots]
         for draft in drafts:
             new = self._proposal(draft)
@@ -150,7 +151,7 @@ class _Reader:
                 continue
             # "I left KPMG and joined Bosch, I work there as a welder": the last says how things stand, the others stay.
             if same and _says_what_ended(new):
-                new = replace(new, slot=None)
+                new = replace(new, slot=None, ends=())
             self.found = [
                 replace(one, slot=None) if one in same and _gives_way(one, new) else one for one in self.found
             ]
@@ -161,13 +162,13 @@ class _Reader:
         rule = rule_in(sentence, self._cast, wording)
         if rule is not None:
             subject = self._cast.speaker.node
-            slot = f"{self._slot_of(self._cast.speaker).casefold()}|{rule.predicate}" if rule.predicate else None
+            claim = Claim(self._claims.slot(self._cast.speaker, rule.predicate)) if rule.predicate else NONE
             triples = (
                 (Triple(subject, rule.predicate, rule.value, "PERSON", "PERSON"),)
                 if rule.predicate and rule.value
                 else ()
             )
-            yield _Draft(rule.text, "rule", slot=slot, triples=triples)
+            yield _Draft(rule.text, "rule", claim, triples)
             return
         for clause in clauses(sentence):
             yield from self._of_clause(clause)
@@ -188,7 +189,7 @@ class _Reader:
             yield _Draft(
                 wording.sentence(clause.tokens),
                 kind,
-                slot=self._slot(clause, reading, period, wording),
+                claim=self._claims.of(clause, reading, period, wording),
                 triples=triples_of(clause, reading, wording),
                 period=period if kind == "event" or begins or is_birth(reading.verb) else None,
             )
@@ -210,9 +211,7 @@ class _Reader:
             yield _Draft(
                 as_sentence(f"{relation.name} is {relation.text}"),
                 "relationship",
-                slot=f"{self._slot_of(relation.owner).casefold()}|married to"
-                if married and self._cast.speaker.name
-                else None,
+                Claim(self._claims.slot(relation.owner, "married to")) if married and self._cast.speaker.name else NONE,
                 triples=(Triple(owner, relation.noun.lemma_.lower(), relation.name, "PERSON", "PERSON"),),
             )
 
@@ -220,46 +219,6 @@ class _Reader:
         past = reading.past and not reading.future
         own = resolve(clause.text, self._said_on, past=past)
         return own or resolve(clause.opening, self._said_on, past=past)
-
-    def _slot(self, clause: Clause, reading: Reading, period: Period | None, wording: Wording) -> str | None:
-        if self._long_past(reading, period):
-            return None
-        predicate, owner = slot_predicate(clause, reading), slot_owner(clause)
-        if predicate is None:
-            predicate = state_of(clause, reading, dated=period is not None and not period.lasting)
-            thing = scheduled_thing(clause) if predicate and predicate.endswith(" when") else None
-            owner = owner_of(thing) if thing is not None else owner
-            if thing is not None and owner is None:
-                return f"{self._slot_of(self._cast.speaker)}|{predicate}"
-        if predicate is None and reading.verb.lemma_ in {"die", "pass"} and clause.subject is not None:
-            return self._pet_slot(clause.subject.text)
-        if predicate is None or owner is None:
-            return None
-        if predicate.startswith("has ") and owner == clause.subject and owner_of(owner) is not None:
-            owner = owner_of(owner) or owner
-        speaker = next((who for token in (owner, *owner.conjuncts) if (who := wording.names(token))), None)
-        if speaker is not None:
-            return f"{self._slot_of(speaker).casefold()}|{predicate}"
-        subject = node(owner, wording)[0].removesuffix("'s")
-        for who in (self._cast.speaker, self._cast.listener):
-            if who is not None and subject.startswith(f"{who.node}'s "):
-                subject = self._slot_of(who) + subject.removeprefix(who.node)
-        return f"{subject.casefold()}|{predicate}"
-
-    def _pet_slot(self, name: str) -> str | None:
-        """ "Rex died" ends "I have a dog called Rex"."""
-        noun = next((text.split()[-1] for text, one in self._people.names.items() if one == name), None)
-        return f"{self._slot_of(self._cast.speaker).casefold()}|has {noun} {name.lower()}" if noun in PETS else None
-
-    def _slot_of(self, who: Speaker) -> str:
-        """Whose slot it is: "user" for the one person who talks to an assistant, named or not."""
-        return who.node if self._cast.by_name and who.name else who.role
-
-    def _long_past(self, reading: Reading, period: Period | None) -> bool:
-        """ "I moved to Paris in 2005" does not say where somebody lives now."""
-        if not reading.past or period is None or period.start is None:
-            return False
-        return self._said_on is None or period.start.date() < self._said_on - timedelta(days=730)
 
     def _proposal(self, draft: _Draft) -> Proposal:
         whom = self._cast.listener if self._cast.by_machine else self._cast.speaker
@@ -270,7 +229,9 @@ class _Reader:
             triples=draft.triples,
             valid_from=draft.period.start if draft.period else None,
             valid_to=draft.period.end if draft.period else None,
-            slot=draft.slot,
+            slot=draft.claim.slot,
+            value=draft.claim.value,
+            ends=draft.claim.ends,
             speaker=whom.name if whom else None,
             importance=IMPORTANCE[draft.kind],
             quarantine=draft.kind in {"rule", "preference"} and self.message.source_class != "user_input",

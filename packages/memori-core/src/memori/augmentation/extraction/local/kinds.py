@@ -15,10 +15,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....model import Kind
+from .grammar import is_person, objects, owner_of
 from .people import ACQUAINTANCES, PETS, RELATIONS, RELATIVES
 from .reading import Reading
-from .selection import is_speaker
-from .slots import favourite_of, is_person, objects, owner_of, slot_predicate
+from .slots import favourite_of, slot_predicate
+from .smalltalk import is_speaker
 from .statements import Clause
 from .topics import LANGUAGES
 from .wordlist import words
@@ -27,16 +28,17 @@ if TYPE_CHECKING:
     from spacy.tokens import Token
 
 IMPORTANCE: dict[Kind, float] = {
-    "rule": 0.9,
-    "attribute": 0.8,
-    "relationship": 0.8,
-    "preference": 0.7,
-    "skill": 0.6,
-    "person": 0.6,
-    "event": 0.5,
-    "fact": 0.4,
+    "rule": 0.4,
+    "attribute": 0.35,
+    "relationship": 0.35,
+    "preference": 0.3,
+    "skill": 0.3,
+    "person": 0.3,
+    "event": 0.3,
+    "fact": 0.25,
 }
-"""How much a kind matters before anything is known of its use."""
+"""How much a kind matters before anything is known of its use. A message itself weighs 0.5: what it says verbatim comes
+before what was made of it, where both answer."""
 
 _PREFER = words("like love hate prefer enjoy dislike adore detest loathe fancy despise")
 _STATES = _PREFER | words(

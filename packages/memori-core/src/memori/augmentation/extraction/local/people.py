@@ -42,6 +42,7 @@ _UNKNOWABLE = words(
     they them their theirs themselves it its itself this that these those one ones there here such former latter
     """
 )
+_SEVERAL = frozenset({"they", "them", "their", "theirs", "themselves"})
 _POINTING = frozenset({"this", "that", "these", "those"})
 _MOTION = frozenset({"move", "go", "fly", "travel", "drive", "return", "come", "relocate"})
 _PLACES = frozenset({"here", "there"})
@@ -230,7 +231,14 @@ def _clear_within(clause: Clause, position: int) -> bool:
         before = tuple(earlier for earlier in before if earlier.i >= clause.subject.left_edge.i)
     if token.lower_ in {"it", "its"}:
         return any(_is_antecedent(noun) and not _is_human(noun) and noun.i > clause.root.i for noun in before)
+    if token.lower_ in _SEVERAL:
+        return any(_is_antecedent(noun) and _is_plural(noun) for noun in before)
     return any(_is_antecedent(earlier) for earlier in before)
+
+
+def _is_plural(noun: Token) -> bool:
+    several = noun.tag_ in {"NNS", "NNPS"} or any(child.dep_ == "conj" for child in noun.children)
+    return several or noun.lemma_.lower() in {"family", "team", "couple", "group", "partner", "someone", "person"}
 
 
 def _is_human(noun: Token) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import filterfalse
 
 from ....text import storable
 from .wordlist import words
@@ -88,7 +89,7 @@ def paragraphs(text: str) -> list[str]:
     text = without_injected_blocks(storable(text))[:MAX_CHARACTERS]
     for paragraph in _joined(_prose_lines(text)):
         paragraph = _plain(paragraph)
-        for piece in _cut(paragraph):
+        for piece in filterfalse(_is_drone, _cut(paragraph)):
             found.extend(filter(is_english, _SENTENCE_END.split(piece) if _is_mixed(piece) else [piece]))
     return found
 
@@ -115,6 +116,12 @@ def is_english(text: str) -> bool:
     found = [word.casefold() for word in _WORD.findall(text)]
     english, other = sum(word in _ENGLISH for word in found), sum(word in _OTHER for word in found)
     return english >= 1 and english > other and english >= 0.08 * len(found)
+
+
+def _is_drone(text: str) -> bool:
+    """Whether the same few words run on without a full stop: nobody says so, and parsing it takes long."""
+    said = _WORD.findall(text)
+    return len(said) > 60 and not _SENTENCE_END.search(text) and len(set(said)) < 0.2 * len(said)
 
 
 def _is_mixed(text: str) -> bool:

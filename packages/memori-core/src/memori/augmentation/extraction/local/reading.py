@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _FEELINGS = frozenset({"love", "like", "enjoy", "hate", "dislike", "appreciate", "prefer"})
 _PAST_AS_SPELT = frozenset({"quit", "split"})
 """Spelt alike in both tenses; who says "I quit" has done so."""
+_HABITUAL = ("these days", "now", "usually", "mostly", "always", "every")
 _WILL = frozenset({"will", "'ll", "wo", "shall"})
 
 
@@ -69,7 +70,7 @@ def read(clause: Clause) -> Reading:
     perfect = perfect and (root.tag_ == "VBN" or any(child.lower_ == "been" for child in helpers))
     # "They run a garage": the tagger sees a past tense where only the present is spelt so.
     past = (
-        (finite.tag_ == "VBD" and finite.lower_ not in {"run", "come", "become"})
+        (finite.tag_ == "VBD" and finite.lower_ not in {"run", "come", "become"} and not _habit(finite, spoken))
         or used
         or root.lower_ in _PAST_AS_SPELT
         or (finite == root and root.tag_ == "VBN")
@@ -86,6 +87,11 @@ def read(clause: Clause) -> Reading:
         uncertain=bool(modals - _WILL - {"can", "ca"})
         or any(w in spoken for w in (" maybe ", " perhaps ", " probably ")),
     )
+
+
+def _habit(verb: Token, spoken: str) -> bool:
+    """Whether "read" or "put" is the present: "these days I mostly read poetry"."""
+    return verb.lower_ in {"read", "put", "set", "cut", "let"} and any(f" {one} " in spoken for one in _HABITUAL)
 
 
 def _is_to(verb: Token) -> bool:

@@ -28,7 +28,7 @@ _CLOSING = re.compile(
 )
 _CALL_ME = re.compile(
     r"^(?i:call|address) (?i:me) (?:(?i:as|by) )?(?P<name>[A-Z][\w'-]*\.?(?: [A-Z][\w'-]*){0,3})"
-    r"(?:,? (?:not|instead of|rather than) .{1,40})?$"
+    r"(?: (?i:instead|now|please|these days))?(?:,? (?:not|instead of|rather than) .{1,40})?$"
 )
 _STANDING = re.compile(
     r"\b(?:from now on|from here on|in (?:the )?future|going forward|in general|by default|at all times|every time"
@@ -95,6 +95,8 @@ _ENCOURAGEMENT = re.compile(
     r"|idea|problem|wonder|doubt|way|thanks|worries|one|offen[cs]e|rush|wait|matter)\b",
     re.I,
 )
+_SOMEBODY = re.compile(r"\b(?:he|she|him|her|his|hers|they|them|this|these|those)\b", re.IGNORECASE)
+"""Whom or what an instruction means that was named elsewhere: of no use once it stands alone."""
 _ASKED = re.compile(r"^(?:can|could|would|will) you\b|^(?:please|always|never|from)\b", re.IGNORECASE)
 _CALLED_OUT = re.compile(r",\s+(?!Dr|Mr|Mrs|Ms)[A-Z]\w+\W*$")
 
@@ -136,7 +138,7 @@ def rule_in(sentence: Span, cast: Cast, wording: Wording) -> Rule | None:
     if order[0] == "to" and not _WISH.match(said) and _has_subject(sentence):
         return None
     tail = _worded(sentence, *order, wording)
-    if tail is None:
+    if tail is None or _SOMEBODY.search(tail):
         return None
     when = f" {_phrase(sentence, condition['condition'], wording)}" if condition is not None else ""
     topic = rule_topic(said) if condition is None else None

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from ....model import Kind
 from .people import RELATIONS, noun_phrase
 from .reading import Reading
+from .smalltalk import TRANSIENT, VAGUE, invites, is_speaker, merely_possible, small_talk
 from .speaker import Cast
 from .statements import Clause
 from .wording import FIRST, SECOND
 from .wordlist import words
+from .work import changes_work
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -20,45 +22,11 @@ if TYPE_CHECKING:
 MAX_TEXT = 400
 """Longest statement, in characters; longer ones are run-ons that nobody can recall."""
 
-_PHRASES = words(
-    """
-    hope wish bet guess mean thank appreciate agree understand suppose wonder doubt swear assure promise
-    apologize congratulate welcome excuse bless admit imagine hop gotta figure vote second dare
-    """
-)
-_MENTAL = words("think know believe feel say tell remember realize notice find consider expect forget")
-_TRANSIENT = words(
-    """
-    happy glad sorry fine good okay ok sure ready here back tired excited sad great well curious grateful
-    thankful proud pleased stoked pumped thrilled surprised amazed impressed lucky afraid aware nice done able
-    busy right wrong cool awesome amazing wonderful fantastic hungry sleepy bored confused blessed honored
-    touched inspired hooked keen positive certain relieved available late free alone speechless jealous down
-    determined committed motivated swamped beautiful super hard tough important worth rewarding special open nervous
-    active strong resilient hopeful
-    """
-)
-_VAGUE = words(
-    """
-    thing things stuff something anything everything nothing lot bit way kind sort part time times moment idea
-    point fact case reason look fun blast one ones day days deal sense mind question questions help pleasure
-    shot try chance feeling feelings start progress break vibe vibes tip tips best goal goals dream dreams
-    passion passions life path paths love joy support peace happiness beauty inspiration strength growth courage
-    memory memories success advice moments ideas minds lives step steps guidance journey people others everyone
-    someone folks fan positivity hope motivation energy experience experiences difference impact heart hearts
-    """
-)
-_INABILITIES = words(
-    "wait believe imagine thank say tell think remember help see find figure decide complain blame promise guarantee"
-)
 _KIN_AT_HOME = words("kid kids children twins baby boys girls dog dogs cat cats puppy kitten wife husband missus")
-_CHOICES = words("rather prefer pick choose eat drink live")
 _MOMENTS = words(
     "morning afternoon evening night day week weekend month year summer winter spring fall autumn time days times"
 )
 _EMPTY_SUBJECTS = words("what who which everyone everything nothing something anyone anything nobody all")
-_REQUESTS = words(
-    "know see ask hear understand talk chat discuss share help get check say tell let thank give stay keep"
-)
 
 
 def worth_keeping(clause: Clause, reading: Reading, cast: Cast, kind: Kind, known: Container[int]) -> bool:
@@ -82,18 +50,13 @@ def worth_keeping(clause: Clause, reading: Reading, cast: Cast, kind: Kind, know
         return False
     if cast.by_machine and not _machine_reports(clause, subject, reading):
         return False
-    if _small_talk(clause, subject, reading) or _invites(clause, reading) or _merely_possible(clause, reading, kind):
+    if small_talk(clause, subject, reading) or invites(clause, reading) or merely_possible(clause, reading, kind):
         return False
-    if kind == "preference" and any(_points(child) for child in clause.root.children):
+    if any(_points(token) for token in clause.tokens):
         return False
     return _concerns_somebody(clause, subject, known) and (
         kind == "skill" or _telling_verb(clause, kind) or _has_content(clause, subject)
     )
-
-
-def is_speaker(token: Token) -> bool:
-    """Whether a word is "I" or "we"."""
-    return bool(token.lower_ in FIRST)
 
 
 def _inverted(clause: Clause) -> bool:
@@ -138,100 +101,6 @@ def _advises(clause: Clause) -> bool:
     return clause.root.lemma_ in {"need", "want", "see", "find", "get", "try", "make", "ask", "mention", "look", "seem"}
 
 
-def _small_talk(clause: Clause, subject: Token, reading: Reading) -> bool:
-    root = clause.root
-    lemma = root.lemma_
-    if not is_speaker(subject):
-        return False
-    spoken = f" {clause.text.lower()} "
-    if " know how to " in spoken:
-        return False
-    if (
-        lemma in {"see", "hear"}
-        and root.tag_ != "VBG"
-        and not reading.past
-        and not reading.perfect
-        and not reading.future
-    ):
-        return True
-    if lemma == "hope" and root.tag_ == "VBG" and any(child.dep_ == "xcomp" for child in root.children):
-        return False
-    if any(t.lemma_ in _PHRASES and any(is_speaker(c) for c in t.children if c.dep_ == "nsubj") for t in clause.tokens):
-        return True
-    if lemma in _PHRASES or (lemma in _MENTAL and _reports_clause(root)):
-        return True
-    if any(phrase in spoken for phrase in (" look forward ", " looking forward ", " can't wait ", " cannot wait ")):
-        return True
-    if any(child.lower_ in {"so", "such"} and child.dep_ == "advmod" for child in root.children):
-        return True
-    if lemma in {"want", "need"} or reading.wish:
-        wanted = next((child for child in root.children if child.dep_ in {"xcomp", "ccomp", "dobj"}), None)
-        return wanted is None or wanted.lemma_ in _REQUESTS
-    if lemma == "feel" or (lemma == "be" and any(child.lower_ in {"off", "up", "over"} for child in root.children)):
-        return True
-    if lemma in {"be", "stay", "keep", "get"}:
-        state = next((child for child in root.children if child.dep_ in {"acomp", "attr", "advmod"}), None)
-        if state is not None and state.lower_ in {"sorry", "glad", "happy"}:
-            return True
-        if state is not None and state.lower_ in {"divorced", "married", "engaged", "separated"}:
-            return False
-        if state is not None and (state.lower_ in _TRANSIENT or state.tag_ == "VBN"):
-            if state.lower_ in {"afraid", "busy", "free", "open", "proud", "hooked", "done"} and _concrete_after(state):
-                return False
-            return not any(token.ent_type_ not in {"", "DATE", "TIME"} for token in clause.tokens if token != subject)
-    return False
-
-
-def _concrete_after(state: Token) -> bool:
-    """ "Afraid of heights", "busy with my allotment": a state that says of what."""
-    return any(
-        inner.dep_ == "pobj" and inner.pos_ in {"NOUN", "PROPN"} and inner.lower_ not in _VAGUE
-        for child in state.children
-        if child.dep_ == "prep"
-        for inner in child.children
-    )
-
-
-def _reports_clause(root: Token) -> bool:
-    return any(child.dep_ in {"ccomp", "acomp", "advcl", "xcomp"} for child in root.children)
-
-
-def _invites(clause: Clause, reading: Reading) -> bool:
-    """ "We should catch up": plans of the two speakers, advice and wishes, not facts."""
-    spoken = {token.lower_ for token in clause.tokens}
-    if spoken & {"let", "let's", "lets"} and not any(child.dep_ == "auxpass" for child in clause.root.children):
-        return True
-    subject = clause.subject
-    plural = subject is not None and subject.lower_ == "we"
-    modal = any(child.tag_ == "MD" for child in clause.root.children)
-    if reading.wish and not plural:
-        return False
-    if not plural and spoken & {"rather", "any", "every", "without"} and clause.root.lemma_ in _CHOICES | {"take"}:
-        return False
-    return bool(modal and plural) or bool(
-        reading.uncertain and not spoken & {"might", "may", "maybe", "perhaps", "probably"}
-    )
-
-
-def _merely_possible(clause: Clause, reading: Reading, kind: Kind) -> bool:
-    """What a speaker can or will do, without a day, is an offer or a promise; skills are told apart before.
-
-    What they cannot eat, stand or do says something of them, and so does what they will do if nothing comes between.
-    """
-    helpers = {child.lower_ for child in clause.root.children if child.tag_ == "MD"}
-    if kind == "skill" or not helpers & {"can", "ca", "will", "'ll", "wo", "shall"}:
-        return False
-    if helpers & {"can", "ca"} and reading.negated:
-        return clause.root.lemma_ in _INABILITIES or not _reaches(clause.root)
-    if any(token.lower_ in {"probably", "definitely"} for token in clause.tokens):
-        return False
-    return not any(token.ent_type_ in {"DATE", "TIME"} for token in clause.tokens)
-
-
-def _reaches(verb: Token) -> bool:
-    return any(child.dep_ in {"dobj", "prep", "ccomp", "xcomp"} for child in verb.children)
-
-
 def _concerns_somebody(clause: Clause, subject: Token, known: Container[int]) -> bool:
     """Whether it is about somebody: a speaker, what is theirs, somebody named.
 
@@ -267,7 +136,7 @@ def _affects_speaker(clause: Clause, subject: Token) -> bool:
 def _points(noun: Token) -> bool:
     """Whether a noun needs a finger or a picture: "this bowl" (but not "this week")."""
     pointed = any(child.dep_ == "det" and child.lower_ in {"this", "that", "these", "those"} for child in noun.children)
-    return bool(pointed and noun.lower_ not in _MOMENTS)
+    return bool(pointed and noun.lower_ not in _MOMENTS and noun.ent_type_ not in {"DATE", "TIME"})
 
 
 def _dependent(clause: Clause) -> bool:
@@ -281,7 +150,7 @@ def _has_content(clause: Clause, subject: Token) -> bool:
     """Whether something remains beside the subject and an empty verb."""
     inside = {token.i for token in subject.subtree}
     rest = [token for token in clause.tokens if token.i not in inside and token != clause.root]
-    solid = [token for token in rest if token.pos_ in {"NOUN", "PROPN", "NUM"} and token.lower_ not in _VAGUE]
+    solid = [token for token in rest if token.pos_ in {"NOUN", "PROPN", "NUM"} and token.lower_ not in VAGUE]
     if solid:
         return any(token.ent_type_ not in {"DATE", "TIME", "CARDINAL"} for token in solid) or _telling(clause)
     if any(token.lemma_.lower() in RELATIONS for token in subject.subtree) and not is_speaker(subject):
@@ -290,8 +159,8 @@ def _has_content(clause: Clause, subject: Token) -> bool:
         return True
     if clause.root.lemma_ in {"be", "get", "feel", "have", "go", "do"}:
         owned = any(token.lower_ in FIRST | SECOND for token in noun_phrase(subject))
-        return owned and any(token.dep_ == "acomp" and token.lower_ not in _TRANSIENT for token in rest)
-    telling = any(token.pos_ in {"VERB", "ADJ"} and token.lower_ not in _TRANSIENT | _VAGUE for token in rest)
+        return owned and any(token.dep_ == "acomp" and token.lower_ not in TRANSIENT for token in rest)
+    telling = any(token.pos_ in {"VERB", "ADJ"} and token.lower_ not in TRANSIENT | VAGUE for token in rest)
     if _affects_speaker(clause, subject) or (subject.pos_ == "PROPN" and clause.root.tag_ == "VBD"):
         return telling or any(token.dep_ in {"dobj", "prt", "oprd"} and token != subject for token in rest)
     return telling and is_speaker(subject) and len(rest) >= 2
@@ -302,7 +171,9 @@ def _telling_verb(clause: Clause, kind: Kind) -> bool:
     root = clause.root
     if root.lemma_ == "live" or (root.lemma_ in {"break", "split"} and any(c.lower_ == "up" for c in root.children)):
         return True
-    if root.lower_ == "let" and any(child.lower_ == "go" for child in root.children):
+    if changes_work(root, root.lemma_) and is_speaker(clause.subject or root):
+        return True
+    if clause.text.lower().rstrip(" .!").endswith(("anymore", "any more")) and root.pos_ == "VERB":
         return True
     if any(token.lower_ in {"divorced", "engaged", "married"} for token in (root, *root.children)):
         return True

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .grammar import age_in, has_object, is_exact, is_name, is_person, kind_of_thing, names_one, objects, owner_of
+from .marriage import SPOUSES, married_to, marries
 from .people import RELATIONS
 from .reading import Reading
 from .statements import Clause
 from .wordlist import words
+from .work import changes_work, employers, is_trade
 
 if TYPE_CHECKING:
     from spacy.tokens import Token
 
 _DWELL = words("live reside base settle stay")
 _RELOCATE = words("move relocate resettle emigrate immigrate settle")
-_JOIN = words("join start begin")
-_LEAVE = words("leave quit resign retire")
-_WORKPLACES = words("job position role post work employer company gig internship apprenticeship career")
-_MARITAL = words("married engaged divorced single separated widowed dating")
 _DIETS = words("vegan vegetarian pescatarian omnivore carnivore flexitarian keto paleo teetotal teetotaler")
+_MEATS = words("meat fish dairy chicken beef pork seafood")
 SINGLE_RELATIONS = words(
     """
     wife husband spouse fiance fiancee fiancé fiancée girlfriend boyfriend boss manager supervisor landlord landlady
@@ -31,46 +31,12 @@ SINGLE_RELATIONS = words(
     """
 )
 """People of whom one has one at a time, as far as a sentence tells."""
-_NUMBERS = [
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-]
-_FIRMS = words("company startup firm agency bank team hospital school university lab insurer charity ngo studio shop")
-_HOMES = words("house flat apartment place home cottage condo studio")
-_BELOVED = words("wife husband spouse fiance fiancee fiancé fiancée girlfriend boyfriend")
+_HOMES = words("floor house flat dorm bungalow house flat apartment place home cottage condo studio")
+_SHIFTS = words("shift hour day time morning afternoon evening night weekend part-time full-time")
+_CODES = words("password pin code address number username handle plate")
+_STAGES = words("year grade semester term trimester shift visa")
+_SCHOOLS = words("school primary secondary college university high academy elementary kindergarten nursery")
 _WHEREABOUTS = words("hospital home jail prison town rehab")
-_OCCUPATIONS = words(
-    """
-    accountant actor actress analyst apprentice architect artist assistant attorney author baker banker barber barista
-    bartender biologist bookkeeper builder butcher captain caregiver carer carpenter cashier chef chemist cleaner clerk
-    coder consultant contractor controller cook counselor courier curator dancer dentist designer developer director
-    doctor driver economist editor electrician engineer farmer firefighter fisherman florist freelancer gardener
-    geologist grocer hairdresser illustrator instructor intern janitor jeweller journalist judge lawyer lecturer
-    librarian lieutenant manager mason mechanic midwife musician nanny nurse nutritionist officer optician painter
-    paramedic pharmacist photographer physicist physiotherapist pilot plumber policeman porter postman principal
-    producer professor programmer psychologist receptionist reporter researcher salesman scientist secretary seamstress
-    soldier solicitor statistician steward stylist surgeon surveyor tailor teacher technician therapist trainer
-    translator trucker tutor vet veterinarian waiter waitress warden welder writer
-    """
-)
 
 
 def slot_predicate(clause: Clause, reading: Reading) -> str | None:
@@ -81,6 +47,8 @@ def slot_predicate(clause: Clause, reading: Reading) -> str | None:
     subject, verb = clause.subject, reading.verb
     if subject is None or reading.uncertain or reading.wish:
         return None
+    if verb.lemma_ == "start" and reading.past and any(_is_school(noun) for noun in objects(verb, "at")):
+        return "studies at"
     lemma = verb.lemma_.lower()
     if (lemma == "be" and reading.past) or reading.future or _repeats(clause):
         return None
@@ -96,15 +64,17 @@ def _of_routine(verb: Token, lemma: str, subject: Token) -> str | None:
     if lemma == "live":
         if objects(verb, "with") or any(child.lower_ == "alone" for child in verb.children):
             return "lives with"
-        return "lives in a" if objects(verb, "in") else None
+        return "lives in a" if objects(verb, "in", "on") else None
     if lemma == "work":
-        if any(child.lemma_ in {"shift", "hour", "day", "time"} for child in verb.children):
+        timed = [child for child in verb.children if child.dep_ in {"npadvmod", "dobj"}]
+        if any(child.lemma_.lower() in _SHIFTS or child.ent_type_ in {"DATE", "TIME"} for child in timed):
             return "works hours"
         return next((f"works {word}" for word in ("from", "in") if objects(verb, word)), None)
     if lemma in {"get", "wake"} and any(child.lower_ == "up" for child in verb.children) and objects(verb, "at"):
         return "gets up at"
     if lemma in {"cycle", "walk", "drive", "bike", "ride", "commute", "take"}:
-        return "commutes" if lemma == "commute" or any(n.lower_ == "work" for n in objects(verb, "to")) else None
+        there = any(token.lower_ == "work" and token.i and token.nbor(-1).lower_ == "to" for token in verb.subtree)
+        return "commutes" if lemma == "commute" or there else None
     if lemma == "want":
         wish = [child for child in verb.children if child.dep_ == "xcomp" and child.lemma_ in {"be", "become"}]
         return "wants to be" if wish else None
@@ -112,11 +82,19 @@ def _of_routine(verb: Token, lemma: str, subject: Token) -> str | None:
         return "goes to bed at"
     if lemma == "go" and objects(verb, "to") and objects(verb, "on"):
         return f"goes to {objects(verb, 'to')[0].lemma_.lower()} on"
+    if lemma in {"start", "finish"} and subject.lower_ in {"i", "we"} and _is_hour(verb):
+        return f"{lemma}s work at"
+    if lemma in {"go", "start"} and any(_is_school(noun) for noun in objects(verb, "to", "at")):
+        return "studies at"
     if lemma in {"be", "stay"}:
+        terms = [noun for noun in objects(verb, "in", "on") if noun.lemma_.lower() in _STAGES]
+        if terms:
+            return f"is in {terms[0].lemma_.lower()}"
         where = objects(verb, "in", "at")
         away = any(noun.ent_type_ == "GPE" or noun.lower_ in _WHEREABOUTS for noun in where)
+        away |= any(is_name(noun) for noun in objects(verb, "at"))
         return "is at" if away or any(child.lower_ == "home" for child in verb.children) else None
-    return "reads" if lemma == "read" and verb.tag_ == "VBG" and _plainly(verb) else None
+    return "reads" if lemma == "read" and verb.tag_ == "VBG" and has_object(verb) else None
 
 
 def _of_life(clause: Clause, reading: Reading, lemma: str) -> str | None:
@@ -125,9 +103,9 @@ def _of_life(clause: Clause, reading: Reading, lemma: str) -> str | None:
     if subject is None:
         return None
     if not reading.past:
-        if lemma in _DWELL and any(_is_place(place) for place in objects(verb, "in", "at")) and _still(reading):
+        if lemma in _DWELL and any(is_name(place) for place in objects(verb, "in", "at")) and _still(reading):
             return None if lemma == "stay" else "lives in"
-        if lemma == "work" and _employers(verb) and _still(reading):
+        if lemma == "work" and employers(verb) and _still(reading):
             return "works at"
         if lemma in {"be", "turn"} and is_person(subject) and age_in(verb) is not None:
             return "age"
@@ -135,18 +113,24 @@ def _of_life(clause: Clause, reading: Reading, lemma: str) -> str | None:
         return "age"
     if lemma == "move" and any(child.lower_ == "out" for child in verb.children):
         return "lives with"
-    if lemma in _RELOCATE and not (reading.perfect and "never" in clause.text) and is_person(subject):
+    planned = verb.tag_ == "VBG" and not reading.perfect
+    if lemma in _RELOCATE and not (planned or (reading.perfect and reading.negated)) and is_person(subject):
+        # "I moved over to Neovim", "I moved my account to Monzo": not a home.
+        if any(child.dep_ == "dobj" or child.lower_ in {"over", "on", "across"} for child in verb.children):
+            return None
         reached = objects(verb, "to", "in", "into")
         reached += [place for noun in reached for place in objects(noun, "in")]
-        if any(_is_place(place) for place in reached):
+        if any(is_name(place) for place in reached):
             return "lives in"
+        if any(place.lemma_.lower() in _HOMES for place in reached):
+            return "lives in a"
     if lemma in {"buy", "rent", "get", "find"} and is_person(subject) and reading.past:
         homes = [c for c in verb.children if c.dep_ == "dobj" and c.lemma_.lower() in _HOMES]
-        if any(_is_place(place) for home in homes for place in (*objects(home, "in"), *objects(verb, "in"))):
+        if any(is_name(place) for home in homes for place in (*objects(home, "in"), *objects(verb, "in"))):
             return "lives in"
-    if is_person(subject) and _changes_work(clause, verb, lemma):
+    if is_person(subject) and changes_work(verb, lemma):
         return "works at"
-    if _married_to(verb) or _marital(verb, lemma, clause):
+    if married_to(verb) or marries(verb, lemma, clause):
         return "married to"
     return None
 
@@ -154,8 +138,27 @@ def _of_life(clause: Clause, reading: Reading, lemma: str) -> str | None:
 def _of_identity(clause: Clause, reading: Reading, lemma: str) -> str | None:
     """What somebody is and what something of theirs is: name, trade, diet, favourite, number, boss."""
     subject, verb = clause.subject, reading.verb
-    if subject is None or (reading.past and lemma not in {"become", "promote"}):
+    if subject is None:
         return None
+    if lemma in {"move", "switch", "change", "put"}:
+        stages = [noun for noun in objects(verb, "to", "on") if noun.lemma_.lower() in _STAGES]
+        if stages:
+            return f"is in {stages[0].lemma_.lower()}"
+    if lemma in {"start", "begin"} and _eats_flesh(verb):
+        return "diet"
+    if lemma == "go" and any(child.lemma_.lower() in _DIETS for child in verb.children):
+        return "diet"
+    if lemma in {"change", "switch", "raise", "lower", "update"} and objects(verb, "to"):
+        mine = [child for child in verb.children if child.dep_ == "dobj" and owner_of(child) is not None]
+        if mine and mine[0].lemma_ != "name":
+            return f"{kind_of_thing(mine[0])} is"
+    renamed = any(child.dep_ == "dobj" and child.lemma_ == "name" for child in verb.children)
+    if lemma == "change" and renamed and objects(verb, "to"):
+        return "is named"
+    if reading.past and lemma not in {"become", "promote"}:
+        return None
+    if lemma == "go" and any(is_name(noun) for noun in objects(verb, "by")):
+        return "is called"
     if lemma == "promote":
         return "works as" if objects(verb, "to") else None
     favourite = favourite_of(clause)
@@ -172,24 +175,30 @@ def _of_identity(clause: Clause, reading: Reading, lemma: str) -> str | None:
             return "diet"
         if any(child.lower_ in {"unemployed", "jobless"} for child in complements):
             return "works at"
-        if any(_is_trade(child) for child in complements):
-            return "works at" if any(_is_name(noun) for c in complements for noun in objects(c, "at")) else "works as"
+        if any(is_trade(child) for child in complements):
+            return "works at" if any(is_name(noun) for c in complements for noun in objects(c, "at")) else "works as"
     if lemma == "work" and is_person(subject) and objects(verb, "as") and _still(reading):
         return "works as"
     relation = subject.lemma_.lower()
-    if lemma in {"be", "call", "name"} and owned and relation in SINGLE_RELATIONS and _names(complements):
-        return "married to" if relation in _BELOVED else relation
+    if lemma in {"be", "call", "name"} and owned and relation in SINGLE_RELATIONS and names_one(complements):
+        return "married to" if relation in SPOUSES else relation
     mine = [child for child in complements if child.dep_ == "attr" and owner_of(child) is not None]
     if lemma == "be" and subject.pos_ == "PROPN" and mine:
         relation = mine[0].lemma_.lower()
         if relation in SINGLE_RELATIONS:
-            return "married to" if relation in _BELOVED else relation
+            return "married to" if relation in SPOUSES else relation
         return f"{kind_of_thing(mine[0])} is" if relation not in RELATIONS else None
     if lemma in {"have", "get"} and is_person(subject):
         new = [thing for thing in verb.children if thing.dep_ == "dobj" and thing.lemma_.lower() in SINGLE_RELATIONS]
         if any(child.lower_ == "new" for thing in new for child in thing.children):
-            return "married to" if new[0].lemma_.lower() in _BELOVED else new[0].lemma_.lower()
-    if lemma == "be" and owned and subject.pos_ == "NOUN" and not is_person(subject) and _exact(complements):
+            return "married to" if new[0].lemma_.lower() in SPOUSES else new[0].lemma_.lower()
+    if (
+        lemma == "be"
+        and owned
+        and subject.pos_ == "NOUN"
+        and not is_person(subject)
+        and (is_exact(complements) or subject.lemma_.lower() in _CODES)
+    ):
         return f"{kind_of_thing(subject)} is"
     if owned and subject.pos_ == "NOUN" and not is_person(subject):
         counted = [c for c in verb.children if c.dep_ == "dobj" and any(n.dep_ == "nummod" for n in c.children)]
@@ -197,9 +206,11 @@ def _of_identity(clause: Clause, reading: Reading, lemma: str) -> str | None:
             return f"{kind_of_thing(subject)} number"
         if lemma in {"start", "begin", "open", "close", "end", "finish"} and objects(verb, "at"):
             return f"{kind_of_thing(subject)} {lemma}s at"
-    if lemma == "eat" and any(child.lower_ in {"meat", "fish", "dairy"} for child in verb.children):
+    if _eats_flesh(verb):
         return "diet"
-    if lemma in {"weigh", "earn", "drive", "study", "major"} and is_person(subject) and _plainly(verb):
+    if lemma == "make" and any(child.lemma_ in {"month", "year", "hour", "week"} for child in verb.children):
+        return "earns"
+    if lemma in {"weigh", "earn", "drive", "study", "major"} and is_person(subject) and has_object(verb):
         return {"study": "studies", "major": "studies"}.get(lemma, f"{lemma}s")
     return None
 
@@ -216,44 +227,12 @@ def slot_owner(clause: Clause) -> Token | None:
         if subject.pos_ == "PROPN" and child.dep_ == "attr" and clause.root.lemma_ == "be" and owner_of(child):
             return owner_of(child)
     owned = subject.lemma_ in {"name", "birthday"} or subject.lemma_.lower() in SINGLE_RELATIONS
-    named = any(child.dep_ in {"attr", "oprd"} and _names([child]) for child in clause.root.children)
+    named = any(child.dep_ in {"attr", "oprd"} and names_one([child]) for child in clause.root.children)
     thing = subject.pos_ == "NOUN" and not is_person(subject)
     if owner_of(subject) is not None and (subject.lemma_ in {"name", "birthday"} or (owned and named) or thing):
         return owner_of(subject)
     # "Sana and I got engaged" is said of me first.
     return next((token for token in clause.tokens if token.lower_ in {"i", "we"} and token.i < clause.root.i), subject)
-
-
-def kind_of_thing(noun: Token) -> str:
-    """A thing with the words that tell which: "wifi password", "dentist appointment"; not "new" or "current"."""
-    parts = [child for child in noun.children if child.dep_ in {"compound", "amod", "nmod"} and child.i < noun.i]
-    told = [child.lower_ for child in parts if child.lower_ not in {"new", "current", "old", "own", "next", "first"}]
-    return " ".join([*told, noun.lemma_.lower()])
-
-
-def objects(verb: Token, *prepositions: str) -> list[Token]:
-    """What the verb reaches through one of the prepositions, also through its participle or adjective."""
-    reached = [verb, *(child for child in verb.children if child.dep_ in {"acomp", "prt", "advmod", "xcomp", "prep"})]
-    return [
-        inner
-        for token in reached
-        for preposition in token.children
-        if preposition.dep_ in {"prep", "dative"} and preposition.lower_ in prepositions
-        for inner in preposition.children
-        if inner.dep_ == "pobj"
-    ]
-
-
-def is_person(token: Token) -> bool:
-    """Whether a noun or pronoun is somebody: a speaker, a named person, or "my sister"."""
-    if token.lower_ in {"i", "we", "you", "he", "she", "me"} or token.ent_type_ == "PERSON":
-        return True
-    return bool(token.lemma_.lower() in RELATIONS and token.pos_ == "NOUN" and owner_of(token) is not None)
-
-
-def owner_of(noun: Token) -> Token | None:
-    """Whose a noun is: "my" of "my dog"."""
-    return next((child for child in noun.children if child.dep_ == "poss"), None)
 
 
 def favourite_of(clause: Clause) -> str | None:
@@ -262,86 +241,9 @@ def favourite_of(clause: Clause) -> str | None:
     return None if noun is None else str(noun.lemma_.lower())
 
 
-def age_in(verb: Token) -> int | None:
-    """The age a verb gives its subject: "is 34", "turned 30", "is 5 years old"."""
-    for child in verb.children:
-        number = child if child.dep_ in {"attr", "dobj", "acomp"} and child.pos_ == "NUM" else None
-        if child.dep_ == "acomp" and child.lower_ == "old":
-            number = next((token for token in child.subtree if token.pos_ == "NUM"), None)
-        if number is None or list(number.children):
-            number = number if number is not None and child.lower_ == "old" else None
-        if number is not None and (number.text.isdigit() or number.lower_ in _NUMBERS):
-            age = int(number.text) if number.text.isdigit() else _NUMBERS.index(number.lower_) + 1
-            return age if 0 < age < 130 else None
-    return None
-
-
 def _repeats(clause: Clause) -> bool:
     """ "I also work at a bar": one more, not another."""
     return any(token.lower_ in {"also", "too", "another", "both", "sometimes", "part-time"} for token in clause.tokens)
-
-
-def _changes_work(clause: Clause, verb: Token, lemma: str) -> bool:
-    """ "Joined Bosch", "started a new job", "left KPMG", "got laid off", "retired"."""
-    things = [child for child in verb.children if child.dep_ == "dobj"]
-    if lemma in _JOIN and any(thing.ent_type_ == "ORG" or _is_firm(thing) for thing in things):
-        return True
-    if lemma in {"start", "begin", "get", "take", "accept", "land", "find", "have", "leave", "quit", "lose"}:
-        if any(thing.lemma_.lower() in _WORKPLACES for thing in things):
-            return lemma != "have" or any(child.lower_ == "new" for thing in things for child in thing.children)
-        begun = [child for child in verb.children if child.dep_ == "xcomp" and child.lemma_ == "work"]
-        if lemma in {"start", "begin"} and any(_employers(child) for child in begun):
-            return True
-    if lemma in {"start", "begin"} and any(_is_name(noun) for noun in objects(verb, "at", "with")):
-        return True
-    if lemma in {"accept", "sign"} and any(thing.lemma_ in {"offer", "contract"} for thing in things):
-        return True
-    if lemma == "go" and any(child.lower_ in {"freelance", "self-employed"} for child in verb.children):
-        return True
-    if lemma in {"hand", "give"} and any(thing.lemma_ in {"notice", "resignation"} for thing in things):
-        return True
-    if lemma in {"found", "open", "set", "launch"} and any(c.lower_ == "own" for t in things for c in t.children):
-        return True
-    if lemma in {"change", "switch"} and any(thing.lemma_ in {"job", "employer", "company"} for thing in things):
-        return True
-    if lemma in {"make", "become", "be"} and any(c.lower_ in {"redundant", "self-employed"} for c in verb.children):
-        return True
-    if lemma in {"move", "switch", "transfer"} and any(noun.ent_type_ == "ORG" for noun in objects(verb, "to")):
-        return True
-    if lemma in _LEAVE:
-        return lemma in {"retire", "resign"} or any(
-            thing.pos_ == "PROPN" for thing in things if thing.ent_type_ != "GPE"
-        )
-    if lemma == "let" and any(child.lower_ == "go" for child in verb.children):
-        return any(child.dep_ == "auxpass" for child in verb.children)
-    if lemma in {"fire", "hire", "employ", "sack"}:
-        return any(child.dep_ == "auxpass" for child in verb.children)
-    return lemma == "lay" and any(child.lower_ == "off" for child in verb.children)
-
-
-def _is_firm(noun: Token) -> bool:
-    return noun.lemma_.lower() in _FIRMS and any(child.dep_ in {"acl", "appos"} for child in noun.children)
-
-
-def _marital(verb: Token, lemma: str, clause: Clause) -> bool:
-    if clause.subject is None or not any(map(is_person, (clause.subject, *clause.subject.conjuncts))):
-        return False
-    if lemma in {"break", "split"} and any(child.lower_ == "up" for child in verb.children):
-        return True
-    if lemma == "call" and any(child.lower_ in {"engagement", "wedding"} for child in verb.children):
-        return True
-    if lemma == "end" and any(child.lower_ in {"things", "relationship", "it"} for child in verb.children):
-        return True
-    if lemma == "tie" and any(child.lower_ == "knot" for child in verb.children):
-        return True
-    if lemma in {"divorce", "separate", "marry"} and verb.tag_ in {"VBD", "VBN"}:
-        return lemma != "separate" or clause.subject.lower_ in {"we", "i"}
-    states = [child for child in verb.children if child.dep_ in {"acomp", "attr", "ccomp", "xcomp", "oprd"}]
-    if lemma in {"be", "get"} and any(child.lower_ in _MARITAL - {"single"} for child in (*states, verb)):
-        return True
-    if lemma == "be" and any(child.lower_ == "single" and child.dep_ == "acomp" for child in states):
-        return True
-    return bool(verb.lower_ in {"engaged", "married", "divorced", "dating", "seeing"})
 
 
 def _favourite_noun(clause: Clause) -> Token | None:
@@ -357,44 +259,18 @@ def _favourite_noun(clause: Clause) -> Token | None:
     return None
 
 
-def _married_to(verb: Token) -> list[Token]:
-    if verb.lemma_ == "marry" or any(child.lower_ == "married" for child in verb.children):
-        return objects(verb, "to")
-    return []
+def _eats_flesh(verb: Token) -> bool:
+    eating = [one for one in (verb, *verb.children) if one.lemma_ == "eat"]
+    return any(child.lower_ in _MEATS for one in eating for child in one.children)
 
 
-def _is_place(noun: Token) -> bool:
-    """ "In Berlin", not "in fear": one place at a time needs a name."""
-    return noun.pos_ == "PROPN" and noun.ent_type_ not in {"DATE", "TIME"}
+def _is_hour(verb: Token) -> bool:
+    starts = [verb, *(child for child in verb.children if child.lower_ == "work")]
+    return any(noun.ent_type_ == "TIME" or noun.pos_ == "NUM" for one in starts for noun in objects(one, "at"))
 
 
-def _is_name(noun: Token) -> bool:
-    return noun.pos_ == "PROPN" and noun.ent_type_ not in {"DATE", "TIME"}
-
-
-def _is_trade(noun: Token) -> bool:
-    return noun.dep_ == "attr" and noun.lemma_.lower() in _OCCUPATIONS and owner_of(noun) is None
-
-
-def _names(complements: list[Token]) -> bool:
-    return any(child.pos_ == "PROPN" and child.ent_type_ not in {"DATE", "TIME"} for child in complements)
-
-
-def _exact(complements: list[Token]) -> bool:
-    """A name, number, date or address: what there is one of."""
-    said = [token for child in complements if child.dep_ in {"attr", "acomp"} for token in (child, *child.children)]
-    return any(token.pos_ in {"PROPN", "NUM"} or token.like_num or token.like_email for token in said)
-
-
-def _plainly(verb: Token) -> bool:
-    return any(child.dep_ in {"dobj", "npadvmod", "attr"} for child in verb.children)
-
-
-def _employers(verb: Token) -> list[Token]:
-    """ "At Siemens", "at a bakery", "for Google"; not "at night", "for a while"."""
-    at = [noun for noun in objects(verb, "at") if noun.lower_ not in {"home", "night", "moment", "once", "weekend"}]
-    named = [noun for noun in objects(verb, "for") if noun.pos_ == "PROPN" or noun.lemma_.lower() in _FIRMS]
-    return [noun for noun in (*at, *named) if noun.ent_type_ not in {"DATE", "TIME"}]
+def _is_school(noun: Token) -> bool:
+    return is_name(noun) and any(token.lower_ in _SCHOOLS for token in (noun, *noun.children))
 
 
 def _still(reading: Reading) -> bool:

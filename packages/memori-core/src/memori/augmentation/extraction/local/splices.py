@@ -36,9 +36,9 @@ _OPENER = re.compile(
 )
 _ENDING = re.compile(r",?\s+(?:by the way|btw|fyi|though|just so you know|to be honest|tbh|lol|haha)(?=\W*$)", re.I)
 _CORRECTION = re.compile(
-    r"""(?:^|[,;.–—-])\s*(?:(?:oh\s+)?no,?\s+wait|wait,?\s+no|wait|sorry|i\ mean|i\ meant|scratch\ that|strike\ that
+    r"""(?:^|[,;.–—-])\s*(?:(?:oh\s+)?no,?\s+wait|wait,?\s+no|wait|sorry|i\ meant|i\ mean|scratch\ that|strike\ that
         |correction|or\ rather|no,?\ actually|actually,?\ no|actually,?\ scratch\ that|i\ misspoke)
-        (?:[\s,:.–—-]*(?:sorry|i\ mean|i\ meant|actually|that's\ wrong))*\s*[,:.–—-]*\s*""",
+        (?:[\s,:.–—-]*(?:sorry|i\ meant|i\ mean|actually|that's\ wrong))*\s*[,:.–—-]*\s*""",
     re.IGNORECASE | re.VERBOSE,
 )
 _JOINT = re.compile(

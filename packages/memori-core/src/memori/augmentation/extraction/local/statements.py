@@ -25,6 +25,13 @@ _FILLERS = words(
     """
 )
 
+_DONE_TO = words(
+    """
+    move postpone reschedule cancel change delay promote transfer fire hire raise increase lower close approve reject
+    accept shift extend sack deny renew invite
+    """
+)
+
 _INTERJECTIONS = words("yep yeah yes yup nah nope wow whoa woah oh hey hi hello haha lol omg okay ok thanks")
 
 
@@ -81,6 +88,25 @@ def lacks_subject(sentence: Span) -> bool:
         return False
     before = [token for token in sentence if token.i < root.i]
     return len(before) <= 3 and all(token.pos_ in {"ADV", "INTJ", "PUNCT", "CCONJ"} for token in before)
+
+
+def without_they(sentence: Span) -> str | None:
+    """Say "They moved my flight to May 5" as "My flight was moved to May 5": who did it is nobody in particular."""
+    root, subject = sentence.root, subject_of(sentence.root)
+    if root.lemma_ not in _DONE_TO or not root.lower_.endswith("ed") or subject is None or subject.lower_ != "they":
+        return None
+    thing = next((child for child in root.children if child.dep_ == "dobj" and child.i > root.i), None)
+    if thing is None or any(child.dep_ == "neg" for child in root.children):
+        return None
+    if thing.lower_ == "me":
+        done = "I was"
+    elif any(child.lower_ in {"my", "our"} for child in thing.children):
+        whole = "".join(token.text_with_ws for token in thing.subtree).strip()
+        done = f"{whole[:1].upper()}{whole[1:]} {'were' if thing.tag_ == 'NNS' else 'was'}"
+    else:
+        return None
+    rest = "".join(token.text_with_ws for token in sentence if token.i > thing.right_edge.i)
+    return f"{done} {root.lower_} {rest}".strip()
 
 
 def subject_of(verb: Token) -> Token | None:

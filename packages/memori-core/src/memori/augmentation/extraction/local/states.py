@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .grammar import is_person, kind_of_thing, objects
 from .people import PETS, RELATIVES, noun_phrase
 from .reading import Reading
-from .slots import is_person, kind_of_thing, objects
 from .statements import Clause
+from .topics import LANGUAGES
 from .wordlist import words
 
 if TYPE_CHECKING:
@@ -28,14 +29,16 @@ _SCHEDULED = words(
     hearing audition graduation ceremony dinner lunch train test defence defense viewing event launch release marathon
     """
 )
-_HAPPEN = words("be start begin happen leave depart take end fall go land arrive")
-_SHIFT = words("move postpone reschedule push bring shift delay change cancel extend")
+_HAPPEN = words("plan schedule set be start begin happen leave depart take end fall go land arrive")
+_SHIFT = words("move postpone reschedule push bring shift slip delay change cancel extend")
 _VAGUE_VERBS = words(
     "go get make come think know feel need want say try find look work live call turn put seem mean see"
 )
 _DRINKS = words("coffee tea alcohol beer wine soda caffeine milk cola")
 _EATEN = words("meat sugar bread dairy gluten chocolate sweets fish carbs")
 _WHICH = words("old new current first last little big own")
+_WHERE = ("at", "in", "to", "for", "with", "on")
+"""Prepositions that tell one habit from another; "before work" tells only when."""
 _CHANGE = words("go rise increase drop fall change climb jump")
 
 
@@ -93,7 +96,7 @@ def _journey(clause: Clause, reading: Reading, *, dated: bool) -> str | None:
     if lemma == "cancel":
         verb = trips[0] if trips else verb
     elif (
-        lemma not in {"go", "fly", "travel"}
+        lemma not in {"go", "fly", "travel", "move"}
         or not (dated or reading.negated)
         or (verb.tag_ != "VBG" and not reading.future)
     ):
@@ -110,7 +113,7 @@ def _held(clause: Clause, reading: Reading) -> str | None:
         rivals += [rival for thing in _things(verb) for rival in objects(thing, "over", "to")]
         return "prefers " + " or ".join(sorted(token.lemma_.lower() for token in rivals)) if rivals else None
     if lemma in _FEEL or (lemma == "stand" and reading.negated):
-        return _about("feels about", _things(verb, gerunds=True))
+        return about("feels about", _things(verb, gerunds=True))
     if lemma == "be":
         return _being(verb)
     if lemma == "smoke":
@@ -118,15 +121,21 @@ def _held(clause: Clause, reading: Reading) -> str | None:
     things = _things(verb)
     counted = [child for thing in things for child in thing.children if child.dep_ == "nummod"]
     if lemma in {"have", "employ"} and counted:
-        return _about("number of", things)
+        return about("number of", things)
     if lemma == "have" and things and things[0].lemma_.lower() in RELATIVES | PETS:
         return _companion(things[0])
     if lemma in {"swim", "drive"} and any(child.lower_ in {"can", "ca"} for child in verb.children):
         return f"can {lemma}"
+    if lemma == "go" and verb.tag_ == "VBP" and (where := objects(verb, "to")) and where[0].pos_ == "NOUN":
+        return f"goes to {where[0].lemma_.lower()}"
     if lemma == "look" and objects(verb, "for"):
-        return _about("seeks", objects(verb, "for"))
-    if lemma in _HOLD:
-        return _about("has" if lemma in {"own", "have", "keep"} else f"does {lemma}", things)
+        return about("seeks", objects(verb, "for"))
+    if lemma == "speak" and (spoken := [token for token in verb.subtree if token.lower_ in LANGUAGES]):
+        return f"does speak {spoken[0].lower_}"
+    if lemma == "work" and objects(verb, "on"):
+        return about("does work", objects(verb, "on"))
+    if lemma in _HOLD and (held := about("has" if lemma in {"own", "have", "keep"} else f"does {lemma}", things)):
+        return held
     return _ended(reading) or _does(verb)
 
 
@@ -136,9 +145,8 @@ def _does(verb: Token) -> str | None:
         return f"does {gerund.lemma_.lower()}"
     if verb.pos_ != "VERB" or verb.lemma_ in _VAGUE_VERBS or any(c.dep_ in {"ccomp", "xcomp"} for c in verb.children):
         return None
-    reached = [inner for c in verb.children if c.dep_ == "prep" for inner in c.children if inner.dep_ == "pobj"]
-    things = _things(verb) or [noun for noun in reached if noun.ent_type_ not in {"DATE", "TIME"}]
-    return _about(f"does {verb.lemma_.lower()}", things) or f"does {verb.lemma_.lower()}"
+    things = _things(verb) or [noun for noun in objects(verb, *_WHERE) if noun.ent_type_ not in {"DATE", "TIME"}]
+    return about(f"does {verb.lemma_.lower()}", things) or f"does {verb.lemma_.lower()}"
 
 
 def _companion(noun: Token) -> str | None:
@@ -154,10 +162,12 @@ def _being(verb: Token) -> str | None:
         if child.lower_ in _FEELING:
             things = objects(child, "of", "with", "about", "on") or [c for c in child.children if c.dep_ in {"pobj"}]
             things = things or [inner for inner in child.children if inner.dep_ == "pcomp"]
-            return _about("feels about", things)
+            return about("feels about", things)
+        if child.lower_ == "fluent" and (spoken := [t for t in child.subtree if t.lower_ in LANGUAGES]):
+            return f"does speak {spoken[0].lower_}"
         if child.dep_ == "acomp":
-            about = "".join(f" {thing.lemma_.lower()}" for thing in objects(child, "to", "of"))
-            return f"is {child.lower_}{about}"
+            whereof = "".join(f" {thing.lemma_.lower()}" for thing in objects(child, "to", "of"))
+            return f"is {child.lower_}{whereof}"
         if child.dep_ == "attr" and child.pos_ == "NOUN" and any(c.lower_ in {"a", "an"} for c in child.children):
             return "smokes" if child.lemma_ == "smoker" else f"is a {child.lemma_.lower()}"
     return None
@@ -180,15 +190,18 @@ def _ended(reading: Reading) -> str | None:
     given = lemma in {"give", "get"} and any(child.lower_ in {"away", "rid"} for child in verb.children)
     if lemma in _PART or lemma == "rid" or given:
         mine = [thing for thing in (*_things(verb), *objects(verb, "of")) if _is_ones_own(thing)]
-        return _about("has", mine)
+        return about("has", mine)
     if lemma in {"swap", "switch", "change", "replace", "trade", "upgrade"} and objects(verb, "from"):
-        return _about("does use", objects(verb, "from"))
+        return about("does use", objects(verb, "from"))
     if lemma in {"swap", "switch", "replace", "trade"} and _things(verb):
-        return _about("has", _things(verb))
+        return about("has", _things(verb))
     if lemma in {"find", "buy", "adopt", "hire"} and _things(verb):
-        return _about("seeks", _things(verb)[:1])
+        return about("seeks", _things(verb)[:1])
     if lemma == "give" and any(thing.lower_ == "birth" for thing in _things(verb)):
         return "is pregnant"
+    if lemma == "go" and any(child.lower_ == "off" for child in verb.children):
+        loved = _things(verb) or objects(verb, "off") or [c for c in verb.children if c.dep_ == "npadvmod"]
+        return about("feels about", [thing for thing in loved if thing.ent_type_ not in {"DATE", "TIME"}])
     if lemma == "graduate":
         return "is a student"
     if lemma == "learn":
@@ -199,8 +212,10 @@ def _ended(reading: Reading) -> str | None:
 
 def _changed(subject: Token, reading: Reading) -> str | None:
     """ "My rent went up to 950", "our team has grown to eight people", "my bike was stolen"."""
-    if reading.verb.lemma_ in {"steal", "die", "sell", "total", "lose"} and _is_ones_own(subject):
+    if reading.verb.lemma_ in {"steal", "die", "sell", "total", "lose", "lapse", "expire"} and _is_ones_own(subject):
         return f"has {subject.lemma_.lower()}"
+    if reading.verb.lemma_ == "come" and any(child.lower_ == "off" for child in reading.verb.children):
+        return f"has {subject.lemma_.lower()}" if _is_ones_own(subject) else None
     if reading.verb.lemma_ in {"grow", "shrink"} and any(token.pos_ == "NUM" for token in reading.verb.subtree):
         return f"{kind_of_thing(subject)} number"
     if reading.verb.lemma_.lower() not in _CHANGE or not _is_ones_own(subject):
@@ -214,12 +229,16 @@ def _things(verb: Token, *, gerunds: bool = False) -> list[Token]:
     return [child for child in verb.children if child.dep_ in wanted and child.pos_ in {"NOUN", "PROPN", "VERB", "ADJ"}]
 
 
-def _about(state: str, things: list[Token]) -> str | None:
-    """The state and the words that tell which thing: "a subscription to Netflix" is "my Netflix subscription"."""
+def about(state: str, things: list[Token]) -> str | None:
+    """Return a state with the words that tell which thing: "a subscription to Netflix" is "my Netflix subscription"."""
     if not things:
         return None
     thing = things[0]
-    told = {token.lemma_.lower() for token in noun_phrase(thing) if token.dep_ in {"compound", "amod", "nmod"}}
+    if thing.pos_ == "ADJ":
+        thing = next((child for child in thing.children if child.dep_ == "compound"), thing)
+    # "My coffee black" is how somebody takes it, "black coffee" what.
+    telling = {"compound"} if _is_possessed(thing) or thing != things[0] else {"compound", "amod", "nmod"}
+    told = {token.lemma_.lower() for token in noun_phrase(thing) if token.dep_ in telling}
     told |= {inner.lemma_.lower() for inner in objects(thing, "to", "for", "of")} | {thing.lemma_.lower()}
     return f"{state} " + " ".join(sorted(told - _WHICH))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....model import Triple
+from .grammar import is_person, owner_of
 from .people import PETS, noun_phrase
 from .reading import Reading
-from .slots import is_person, owner_of
 from .statements import Clause
 from .wording import Wording
 
