@@ -121,9 +121,12 @@ class WordIndex:
         self._norms = None
 
     def suppose(self, *, documents: int, mean_length: float, frequencies: Mapping[str, int]) -> None:
-        """Weigh terms as in a larger collection, of which these documents are a part. Call it after the last `add`."""
+        """Weigh terms as in a larger collection, of which these documents are a part. Call it after the last `add`.
+
+        No term stands in fewer than hold it here, however little was counted there.
+        """
         self._alive, self._total = documents, documents * mean_length
-        self._counts = Counter({**self._counts, **frequencies})
+        self._counts |= Counter(frequencies)
         self._norms = None
 
     def _norm(self) -> NDArray[np.float32]:

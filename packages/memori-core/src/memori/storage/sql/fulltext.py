@@ -74,15 +74,22 @@ def search(
         .subquery("best")
     )
     f, s = t.fact, t.search
+    # Looked up one by one: a join would be planned without knowing how few of the facts there are to join with.
+    text = (
+        select(f.c.search_text)
+        .where(f.c.id == s.c.fact_id, without_index(f.c.entity_id) == entity, without_index(f.c.status) == "active")
+        .correlate(s)
+        .scalar_subquery()
+    )
     query = (
-        select(f.c.id, f.c.search_text)
-        .select_from(best.join(s, s.c.ordinal == best.c.ordinal).join(f, f.c.id == s.c.fact_id))
-        .where(without_index(f.c.entity_id) == entity, without_index(f.c.status) == "active")
+        select(s.c.fact_id, text.label("text"))
+        .select_from(best.join(s, s.c.ordinal == best.c.ordinal))
         .order_by(best.c.matched.desc(), best.c.ordinal.desc())
     )
     if full_text == "tsvector":
         query = query.where(without_workers())
-    return [(row.id, codec.decode(row.search_text).strip()) for row in connection.execute(query)]
+    rows = connection.execute(query)
+    return [(row.fact_id, codec.decode(row.text).strip()) for row in rows if row.text is not None]
 
 
 def _fts5(_: str, word: str) -> Select[Any]:

@@ -320,10 +320,10 @@ class SQLStorage(Storage):
         with self._read() as connection:
             return candidates.rows(connection, attribution, space, ids, self._codec, neighbours=neighbours)
 
-    def statistics(self, attribution: Attribution, terms: Collection[str]) -> Statistics:
+    def statistics(self, attribution: Attribution, *, known: Statistics | None = None) -> Statistics:
         """What terms weigh among the entity's facts."""
         with self._read() as connection:
-            return candidates.statistics(connection, attribution, terms, self._codec)
+            return candidates.statistics(connection, attribution, self._codec, known=known)
 
     def sources(self, attribution: Attribution, source: str) -> list[str]:
         """Keys of the messages that a source names."""
