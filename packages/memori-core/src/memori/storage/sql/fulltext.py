@@ -74,18 +74,15 @@ def search(
         .subquery("best")
     )
     f, s = t.fact, t.search
-    # Looked up one by one: a join would be planned without knowing how few of the facts there are to join with.
+    # Looked up one by one: joins would be planned with everybody's facts, for want of knowing how few are wanted.
+    fact_id = select(s.c.fact_id).where(s.c.ordinal == best.c.ordinal).scalar_subquery()
+    named = select(best.c.matched, best.c.ordinal, fact_id.label("fact_id")).subquery("named")
     text = (
         select(f.c.search_text)
-        .where(f.c.id == s.c.fact_id, without_index(f.c.entity_id) == entity, without_index(f.c.status) == "active")
-        .correlate(s)
+        .where(f.c.id == named.c.fact_id, without_index(f.c.entity_id) == entity, without_index(f.c.status) == "active")
         .scalar_subquery()
     )
-    query = (
-        select(s.c.fact_id, text.label("text"))
-        .select_from(best.join(s, s.c.ordinal == best.c.ordinal))
-        .order_by(best.c.matched.desc(), best.c.ordinal.desc())
-    )
+    query = select(named.c.fact_id, text.label("text")).order_by(named.c.matched.desc(), named.c.ordinal.desc())
     if full_text == "tsvector":
         query = query.where(without_workers())
     rows = connection.execute(query)
