@@ -18,7 +18,7 @@ def index_of(
 
     The graph's arm sees what the candidates are about, and no further.
     """
-    index = EntityIndex(ExactIndex(space.dimension))
+    index = EntityIndex(ExactIndex(space.dimension), WordIndex(words))
     index.apply(Delta(state, rows))
     suppose(index.words, words, statistics)
     for speaker in statistics.speakers:

@@ -129,7 +129,7 @@ class SharedCandidates:
 
 def _heaviest(texts: Mapping[str, str], words: Sequence[str], statistics: Statistics, limit: int) -> list[str]:
     """Ids of the texts that those words weigh most in. The full text counts words; it does not weigh them."""
-    index, ids = WordIndex(), list(texts)
+    index, ids = WordIndex(words), list(texts)
     for text in texts.values():
         index.add(text.split())
     suppose(index, words, statistics)

@@ -15,7 +15,7 @@ from ..base import Codec, IndexRow, Statistics
 from ..values import entity_key
 from . import schema as t
 from .facts import index_rows, state
-from .planning import without_index
+from .planning import among, without_index
 
 SAMPLE = 5000
 """What words weigh is counted in so many facts at most, however many an entity has: a recall's time is bounded."""
@@ -43,7 +43,7 @@ def rows(
 
     def read(wanted: Sequence[str]) -> None:
         for start in range(0, len(wanted), _BATCH):
-            which = [f.id.in_(wanted[start : start + _BATCH]), owner, recalled]
+            which = [among(connection, f.id, wanted[start : start + _BATCH]), owner, recalled]
             found.update((row.fact_id, row) for row in index_rows(connection, which, space, codec))
 
     read(sorted(set(ids)))

@@ -32,7 +32,7 @@ from . import fulltext, graph, provenance
 from . import schema as t
 from .dialects import insert_missing
 from .failures import RowVanishedError
-from .planning import without_index
+from .planning import among, without_index
 from .validity import valid_at
 
 _BATCH = 500
@@ -365,7 +365,7 @@ def select_facts(
         query = query.offset(offset)
     found: list[tuple[str, Fact]] = []
     filters = ((f.c.id, ids), (f.c.slot, slots), (f.c.fingerprint, fingerprints), (f.c.superseded_by, successors))
-    for one in _batched(query, *filters):
+    for one in _batched(connection, query, *filters):
         found.extend((row["fingerprint"], to_fact(row, codec)) for row in connection.execute(one).mappings())
     # MySQL takes a slot for the same with a space at its end.
     return found if slots is None else [(key, fact) for key, fact in found if fact.slot in slots]
@@ -388,13 +388,13 @@ def _newest(
     return union_all(*(select(page.c.id) for page in pages)).subquery("page")
 
 
-def _batched(query: Any, *filters: tuple[Any, Collection[str] | None]) -> Iterator[Any]:
+def _batched(connection: Connection, query: Any, *filters: tuple[Any, Collection[str] | None]) -> Iterator[Any]:
     """Databases bound the number of parameters: split the one filter that may be long."""
     for column, values in filters:
         if values is not None:
             ordered = list(dict.fromkeys(values))
             for start in range(0, len(ordered), _BATCH):
-                yield query.where(column.in_(ordered[start : start + _BATCH]))
+                yield query.where(among(connection, column, ordered[start : start + _BATCH]))
             return
     yield query
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, func
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, String, any_, cast, func
+from sqlalchemy.dialects import postgresql
 
 
 def without_index(column: ColumnElement[str]) -> ColumnElement[str]:
@@ -21,3 +24,10 @@ def without_workers() -> ColumnElement[bool]:
     One call of a function that it calls unsafe in parallel rules them out.
     """
     return func.coalesce(func.current_schema(), "").is_not(None)
+
+
+def among(connection: Connection, column: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
+    """That a column has one of the values. PostgreSQL gets them as one parameter, and the same statement each time."""
+    if connection.dialect.name == "postgresql":
+        return column == any_(cast(list(values), postgresql.ARRAY(String)))
+    return column.in_(values)
