@@ -362,11 +362,12 @@ def _returnable(fact: Fact | None, as_of: datetime | None) -> bool:
 
 def _coverage(index: EntityIndex, words: list[str], candidates: Collection[int]) -> dict[int, float]:
     """The share of the query's information (by rarity of its terms) that each candidate holds, 0..1."""
-    weights = {word: index.words.rarity(word) or 10.0 for word in set(words)}
+    weights = {f" {word} ": index.words.rarity(word) or 10.0 for word in set(words)}
     total = sum(weights.values())
     if not total:
         return {}
-    return {
-        number: sum(weight for word, weight in weights.items() if f" {word} " in f" {index.rows[number].text} ") / total
-        for number in set(candidates)
-    }
+
+    def held(text: str) -> float:
+        return sum([weight for word, weight in weights.items() if word in text])
+
+    return {number: held(f" {index.rows[number].text} ") / total for number in set(candidates)}

@@ -43,7 +43,7 @@ def rows(
 
     def read(wanted: Sequence[str]) -> None:
         for start in range(0, len(wanted), _BATCH):
-            which = [among(connection, f.id, wanted[start : start + _BATCH]), owner, recalled]
+            which = [among(connection.dialect.name, f.id, wanted[start : start + _BATCH]), owner, recalled]
             found.update((row.fact_id, row) for row in index_rows(connection, which, space, codec))
 
     read(sorted(set(ids)))

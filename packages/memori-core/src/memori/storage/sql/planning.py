@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, any_, cast, func
+from sqlalchemy import BindParameter, ColumnElement, String, any_, bindparam, cast, func
 from sqlalchemy.dialects import postgresql
 
 
@@ -26,8 +27,11 @@ def without_workers() -> ColumnElement[bool]:
     return func.coalesce(func.current_schema(), "").is_not(None)
 
 
-def among(connection: Connection, column: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
-    """That a column has one of the values. PostgreSQL gets them as one parameter, and the same statement each time."""
-    if connection.dialect.name == "postgresql":
-        return column == any_(cast(list(values), postgresql.ARRAY(String)))
-    return column.in_(values)
+def among(dialect: str, column: ColumnElement[str], values: Sequence[str] | None = None) -> ColumnElement[bool]:
+    """That a column has one of the values; without them, of those that are bound as `among` when it is executed.
+
+    PostgreSQL gets them as one parameter, and the same statement however many there are.
+    """
+    listed = dialect != "postgresql"
+    bound: BindParameter[Any] = bindparam("among", values, unique=values is not None, expanding=listed)
+    return column.in_(bound) if listed else column == any_(cast(bound, postgresql.ARRAY(String)))
