@@ -21,6 +21,7 @@ import numpy as np
 from memori import Attribution, Memori
 from memori.embedding.onnx import MiniLMEmbedder
 from memori.recall.shared import SharedCandidates
+from memori.settings import Settings
 from memori.storage.base import FactChanges, StorageOptions
 from memori.storage.sql.pgvector import PgvectorIndex
 from memori.storage.sql.storage import SQLStorage
@@ -123,7 +124,15 @@ def measure(url: str, *, size: int, others: int, sample: int) -> dict[str, str]:
 
 def recalled(url: str, vector_index: str, asked: list[str]) -> str:
     """What `Memori.recall` takes once each query has been embedded and, with FAISS, the index has been built."""
-    with Memori(url, embedder="minilm", extractor="none", vector_index=vector_index) as memori:
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        Memori(
+            embedder="minilm",
+            extractor="none",
+            vector_index=vector_index,
+            settings=Settings(database_url=url, cache_dir=cache),
+        ) as memori,
+    ):
         for query in asked:
             memori.recall(query, attribution=ONE, limit=10)
         return timed([lambda query=query: memori.recall(query, attribution=ONE, limit=10) for query in asked])  # type: ignore[misc]
