@@ -84,11 +84,11 @@ def test_neighbours_are_said_just_before_and_after_in_the_same_session(storage):
 
 def test_what_is_forgotten_is_no_candidate_and_weighs_nothing(storage):
     mine = fill(storage, ADA)
-    before = storage.statistics(ADA, ["tea"])
+    before = storage.statistics(ADA)
     storage.apply(ADA, FactChanges(retire=(Retirement(mine[3], "forgotten"),)), expected=None, now=NOW)
 
     assert mine[3] not in {row.fact_id for row in storage.rows(ADA, SPACE, [mine[3], mine[4]], neighbours=True)}
-    assert storage.statistics(ADA, ["tea"]).frequencies["tea"] == before.frequencies["tea"] - 1
+    assert storage.statistics(ADA, known=before).frequencies["tea"] == before.frequencies["tea"] - 1
 
 
 def test_statistics_are_those_of_an_index_over_everything(storage):
@@ -96,13 +96,12 @@ def test_statistics_are_those_of_an_index_over_everything(storage):
     fill(storage, BOB, ("tea",) * 3)
     whole = EntityIndex(FaissIndex(SPACE.dimension))
     whole.apply(storage.changes_since(ADA, SPACE, -1))
-    asked = ["tea", "lisbon", "river", "nobody", "50%", "a_b"]
 
-    found = storage.statistics(ADA, asked)
+    found = storage.statistics(ADA)
 
     assert found.documents == len(LINES)
     assert found.mean_length == pytest.approx(whole.words.lengths.mean())
-    assert found.frequencies == {term: len(whole.words.postings(term)[0]) for term in asked}
+    assert found.frequencies == {term: len(whole.words.postings(term)[0]) for term in whole.words.terms()}
     assert found.speakers == set(whole.said_by)
 
 
@@ -111,20 +110,42 @@ def test_of_many_facts_the_newest_are_counted_and_projected(storage, monkeypatch
     for start in range(0, 200, 50):
         fill(storage, ADA, [f"tea {'sugar' if at % 4 == 0 else 'milk'}" for at in range(start, start + 50)])
 
-    found = storage.statistics(ADA, ["tea", "milk", "sugar", "nobody"])
+    found = storage.statistics(ADA)
 
     assert (found.documents, found.mean_length) == (200, 2)
     assert found.frequencies["tea"] == 200
     assert found.frequencies["sugar"] == pytest.approx(50, abs=20)
-    assert found.frequencies["nobody"] == 2
+
+
+def test_what_words_weigh_stands_until_a_fiftieth_of_the_facts_has_changed(storage):
+    fill(storage, ADA, ["green tea"] * 120)
+    known = storage.statistics(ADA)
+
+    def say(count, speaker):
+        facts = tuple(new_fact(f"black tea {n} of {speaker}", speaker=speaker) for n in range(count))
+        storage.apply(ADA, FactChanges(facts, space=SPACE), expected=None, now=NOW)
+        return storage.statistics(ADA, known=known)
+
+    assert say(1, "Dora") == replace(known, speakers=known.speakers | {"dora"})
+    assert say(1, "Eva") == replace(known, speakers=known.speakers | {"dora", "eva"})
+    assert (counted := say(1, "Dora")) == storage.statistics(ADA)
+    assert counted.frequencies["black"] == 3
+
+
+def test_nothing_known_of_an_entity_outlives_its_erasure(storage):
+    fill(storage, ADA, ["green tea"] * 120)
+    known = storage.statistics(ADA)
+    storage.erase(ADA)
+
+    assert storage.statistics(ADA, known=known).documents == 0
 
 
 def test_an_unknown_entity_has_no_rows_and_empty_statistics(storage):
     nobody = Attribution("nobody", namespace=ADA.namespace)
 
     assert storage.rows(nobody, SPACE, ["x"], neighbours=True) == []
-    found = storage.statistics(nobody, ["tea"])
-    assert (found.documents, found.mean_length, found.frequencies, found.speakers) == (0, 0.0, {"tea": 0}, set())
+    found = storage.statistics(nobody)
+    assert (found.documents, found.mean_length, found.frequencies, found.speakers) == (0, 0.0, {}, set())
 
 
 def test_candidates_score_exactly_as_they_do_among_everything(storage):
@@ -138,7 +159,7 @@ def test_candidates_score_exactly_as_they_do_among_everything(storage):
     strongest = whole.rows[whole.words.scores(asked).tolist().index(best)].fact_id
     wanted = {mine[1], mine[4], strongest}
     few = index_of(
-        storage.rows(ADA, SPACE, wanted, neighbours=True), storage.statistics(ADA, asked), SPACE, delta.state
+        storage.rows(ADA, SPACE, wanted, neighbours=True), asked, storage.statistics(ADA), SPACE, delta.state
     )
 
     def scored(index):
@@ -155,4 +176,4 @@ def test_a_storage_that_cannot_says_so(storage):
     with pytest.raises(UnsupportedError, match="shared vector index"):
         Storage.rows(storage, ADA, SPACE, [])
     with pytest.raises(UnsupportedError, match="shared vector index"):
-        Storage.statistics(storage, ADA, [])
+        Storage.statistics(storage, ADA)

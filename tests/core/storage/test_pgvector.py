@@ -23,6 +23,7 @@ from memori.recall.shared import FAILED, SharedCandidates
 from memori.storage.base import FactChanges, Retirement, StorageOptions
 from memori.storage.sql.pgvector import PgvectorIndex
 from memori.storage.sql.storage import SQLStorage
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from tests.core.storage.servers import postgresql
@@ -219,6 +220,24 @@ def test_what_is_not_indexed_yet_is_a_candidate_all_the_same(storage, index):
 
     assert late.fact.id in {row.fact_id for row in found.rows}
     assert failed is None
+
+
+def test_gathering_again_takes_few_statements_and_weighs_no_word_again(storage, index):
+    fill(storage, ADA, 700)
+    follow(storage, index, ADA)
+    shared, statements = SharedCandidates(storage, index), []
+
+    def around():
+        return shared.around("memory number 7", ADA, SPACE, lambda _: QUERY, limit=50, kinds=None, as_of=None)[0]
+
+    first = around()
+    event.listen(storage._database._engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    again = around()
+
+    assert len(statements) <= 8
+    assert [row.fact_id for row in again.rows] == [row.fact_id for row in first.rows]
+    assert 50 <= len(again.rows) <= 100
+    assert np.array_equal(again.words.scores(["number", "7"]), first.words.scores(["number", "7"]))
 
 
 def test_an_index_that_fails_leaves_the_words(storage, index, url):

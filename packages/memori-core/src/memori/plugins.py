@@ -82,6 +82,11 @@ class Plugins:
             if answer is not None:
                 yield answer
 
+    def answers(self, hook: str) -> bool:
+        """Whether any plugin implements the hook, so that what it is given need not be made for nobody."""
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
+        return bool(caller.get_hookimpls())
+
     def tell(self, hook: str, **given: Any) -> None:
         """Tell every plugin. One that raises is logged and counted, never felt."""
         for _ in self.ask(hook, **given):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 _SURROGATES = re.compile("[\ud800-\udfff\x00]")
@@ -68,11 +69,12 @@ def words(text: str) -> list[str]:
 
 def terms(text: str) -> list[str]:
     """The terms a text is searched by: its words without stop words, accents stripped, English ones stemmed."""
-    return [
-        _stem(_unaccent(word)) if word.isascii() or word.isalpha() else word
-        for word in words(text)
-        if word not in _STOP
-    ]
+    return terms_of(words(text))
+
+
+def terms_of(said: Iterable[str]) -> list[str]:
+    """The terms of a text that was split into words already."""
+    return [_stem(_unaccent(word)) if word.isascii() or word.isalpha() else word for word in said if word not in _STOP]
 
 
 def _unaccent(word: str) -> str:

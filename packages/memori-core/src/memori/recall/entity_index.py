@@ -31,12 +31,13 @@ class EntityIndex:
     """Rows are numbered as they arrive; a changed fact gets a new number and the old one dies.
 
     Hold `lock` while reading or changing it. A damaged or missing vector leaves a row to be found by its words. A row
-    of several passages has a vector for each: it is as close to a query as the closest of them.
+    of several passages has a vector for each: it is as close to a query as the closest of them. `words`: where their
+    words go.
     """
 
-    def __init__(self, vectors: VectorIndex) -> None:
+    def __init__(self, vectors: VectorIndex, words: WordIndex | None = None) -> None:
         self.vectors = vectors
-        self.words = WordIndex()
+        self.words = WordIndex() if words is None else words
         self.rows: list[IndexRow] = []
         self.embedded = array("b")
         self.episode_at: dict[tuple[str, int], int] = {}

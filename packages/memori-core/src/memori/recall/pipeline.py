@@ -18,7 +18,7 @@ from ..errors import MemoriError
 from ..keys import derived_key
 from ..model import Attribution, Context, Fact, Kind, Recalled, RecallWeights
 from ..plugins import Plugins
-from ..storage.base import Storage
+from ..storage.base import IndexRow, Storage
 from ..text import asks, fold, terms, words
 from . import context as rendering
 from .base import Reranker
@@ -28,7 +28,7 @@ from .index.exact import ExactIndex
 from .index.words import highest
 from .index_cache import IndexCache
 from .linking import about_named, linked_to
-from .repeated import shown_once
+from .repeated import ShownOnce
 from .saved_indexes import SavedIndexes
 from .scoring import Evidence, Hit, names_in, score, without_names
 from .shared import SharedCandidates
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("memori.recall")
 _CANDIDATES = 50
+_SPARE = 5
+"""So many more memories than wanted are read at once, for those that say the same."""
 _LONGEST_QUERY = 4000
 # Of an entity without vectors, while nobody knows where they will live.
 _NO_SPACE = Space("none", "none", 1)
@@ -100,11 +102,9 @@ class Recall:
         with index.lock:
             hits = self._search(index, planned, vector, limit=limit, kinds=kinds, as_of=as_of)
             hits = [hit for hit in hits if hit.relevance >= min_relevance][: max(2 * limit, _CANDIDATES)]
-            found = {index.rows[hit.number].fact_id: hit for hit in hits}
-            before = {index.rows[hit.number].fact_id: index.before(hit.number) for hit in hits}
-        facts = {fact.id: fact for fact in self._storage.facts(attribution, ids=list(found), statuses=())}
-        ranked = [_recalled(facts[one], hit) for one, hit in found.items() if _returnable(facts.get(one), as_of)]
-        ranked = shown_once(self._boost(planned, self._rerank(planned, ranked)), limit=limit)
+            found = [(index.rows[hit.number], hit) for hit in hits]
+            before = {row.fact_id: index.before(hit.number) for row, hit in found}
+        ranked = self._read(planned, attribution, found, limit=limit, as_of=as_of)
         telemetry.count("recalled", len(ranked))
         self._plugins.tell("memori_recalled", query=query, recalled=tuple(ranked), attribution=attribution)
         return _Answer(ranked, before, degraded)
@@ -176,6 +176,8 @@ class Recall:
     def after_fork(self) -> None:
         """Start with empty caches in the child."""
         self._cache.after_fork()
+        if self._shared is not None:
+            self._shared.after_fork()
 
     def _tell_of_other_space(self, space: Space | None, active: Space | None) -> None:
         """Vectors of two embedders are never compared: what this one did not embed is found by its words."""
@@ -223,6 +225,38 @@ class Recall:
         candidates += [*linked, *(number for number in about_named(index, searched) if allowed[number])]
         evidence = Evidence(vector, lexical, _coverage(index, searched, candidates), named, inside, linked)
         return score(index, candidates, evidence, weights=self._weights, now=now)
+
+    def _read(
+        self,
+        query: str,
+        attribution: Attribution,
+        found: Sequence[tuple[IndexRow, Hit]],
+        *,
+        limit: int,
+        as_of: datetime | None,
+    ) -> list[Recalled]:
+        """Read what is to be shown, each once. What nobody looks at stays in the database."""
+
+        def read(some: Sequence[tuple[IndexRow, Hit]]) -> list[Recalled]:
+            ids = [row.fact_id for row, _ in some]
+            facts = {fact.id: fact for fact in self._storage.facts(attribution, ids=ids, statuses=())} if ids else {}
+            return [
+                _recalled(facts[row.fact_id], hit) for row, hit in some if _returnable(facts.get(row.fact_id), as_of)
+            ]
+
+        shown = ShownOnce(limit)
+        if self._reranker is not None or self._plugins.answers("memori_score"):
+            for one in self._boost(query, self._rerank(query, read(found))):
+                shown.add(one)
+            return shown.memories()
+        at_once = limit + _SPARE
+        while found and not shown.full:
+            some, found = found[:at_once], found[at_once:]
+            for one in read(some):
+                shown.add(one)
+        for one in read([(row, hit) for row, hit in found if shown.may_repeat(row)]):
+            shown.add(one)
+        return shown.memories()
 
     def _rerank(self, query: str, recalled: list[Recalled]) -> list[Recalled]:
         """Let a reranker put its own relevance in the place of the score. One that fails leaves the order as it is."""
@@ -328,11 +362,12 @@ def _returnable(fact: Fact | None, as_of: datetime | None) -> bool:
 
 def _coverage(index: EntityIndex, words: list[str], candidates: Collection[int]) -> dict[int, float]:
     """The share of the query's information (by rarity of its terms) that each candidate holds, 0..1."""
-    weights = {word: index.words.rarity(word) or 10.0 for word in set(words)}
+    weights = {f" {word} ": index.words.rarity(word) or 10.0 for word in set(words)}
     total = sum(weights.values())
     if not total:
         return {}
-    return {
-        number: sum(weight for word, weight in weights.items() if f" {word} " in f" {index.rows[number].text} ") / total
-        for number in set(candidates)
-    }
+
+    def held(text: str) -> float:
+        return sum([weight for word, weight in weights.items() if word in text])
+
+    return {number: held(f" {index.rows[number].text} ") / total for number in set(candidates)}

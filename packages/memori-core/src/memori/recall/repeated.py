@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..agreement import alike, decisive
 from ..model import Fact, Recalled
-from ..text import asks, words
+from ..storage.base import IndexRow
+from ..text import asks, terms_of, words
 
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
-def shown_once(ranked: Iterable[Recalled], *, limit: int) -> list[Recalled]:
+class ShownOnce:
     """The first `limit` memories, each once: in the newest wording, and with the mentions of all its wordings.
 
     Two memories say the same when they are of one kind and one speaker and hold the same words in the same order, give
-    or take one of ten; all numbers and negations must agree, and asking is not saying.
+    or take one of ten; all numbers and negations must agree, and asking is not saying. Give them best first.
     """
-    groups: list[list[Recalled]] = []
-    known: list[tuple[tuple[object, ...], list[str]]] = []
-    for one in ranked:
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._groups: list[list[Recalled]] = []
+        self._known: list[tuple[tuple[object, ...], list[str]]] = []
+        self._terms: list[tuple[frozenset[str], int]] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing but other wordings of what is there can be added."""
+        return len(self._groups) >= self._limit
+
+    def add(self, one: Recalled) -> None:
+        """Take a memory in: beside its other wordings, by itself while there is room, or not at all."""
         said = words(one.text)
         label = (one.fact.kind, one.fact.speaker, one.fact.source, asks(one.text), decisive(said))
-        place = next((i for i, (other, held) in enumerate(known) if other == label and alike(said, held)), None)
+        place = next((i for i, (other, held) in enumerate(self._known) if other == label and alike(said, held)), None)
         if place is not None:
-            groups[place].append(one)
-        elif len(groups) < limit:
-            groups.append([one])
-            known.append((label, said))
-    return [_newest(group) for group in groups]
+            self._groups[place].append(one)
+        elif not self.full:
+            self._groups.append([one])
+            self._known.append((label, said))
+
+    def may_repeat(self, row: IndexRow) -> bool:
+        """Whether a memory may be another wording of one that is there, going by its terms: never a wrong no.
+
+        Wordings that differ in a tenth of their words share all but a ninth of either's; a row holds the terms of its
+        memory, and its date and speaker beside them.
+        """
+        for _, said in self._known[len(self._terms) :]:
+            self._terms.append((frozenset(terms_of(said)), len(set(said)) // 9))
+        held = set(row.text.split())
+        return any(
+            label[:2] == (row.kind, row.speaker) and len(terms - held) <= missing
+            for (label, _), (terms, missing) in zip(self._known, self._terms, strict=True)
+        )
+
+    def memories(self) -> list[Recalled]:
+        """What is to be shown, best first."""
+        return [_newest(group) for group in self._groups]
 
 
 def _newest(group: list[Recalled]) -> Recalled:

@@ -229,14 +229,16 @@ class Delta:
 class Statistics:
     """What words weigh among an entity's active and superseded facts, and who speaks in them.
 
-    `documents` is their number, `mean_length` how many words one has, `frequencies` in how many each word stands.
-    `speakers` are casefolded.
+    `documents` is their number, `mean_length` how many words one has, `frequencies` in how many each word stands: one
+    that is missing there stands in few or none. `speakers` are casefolded. All that as of a revision of a generation.
     """
 
     documents: int
     mean_length: float
     frequencies: Mapping[str, int]
     speakers: frozenset[str] = frozenset()
+    revision: int = 0
+    generation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,8 +577,11 @@ class Storage(ABC):
         """
         raise _unsupported(self, "serve a shared vector index")
 
-    def statistics(self, attribution: Attribution, terms: Collection[str]) -> Statistics:
-        """What those normalised terms weigh among all of the entity's active and superseded facts."""
+    def statistics(self, attribution: Attribution, *, known: Statistics | None = None) -> Statistics:
+        """What normalised terms weigh among all of the entity's active and superseded facts.
+
+        `known`: what was answered before. It is answered again, with speakers that are new, while little has changed.
+        """
         raise _unsupported(self, "serve a shared vector index")
 
     # provenance: optional; what came from where, to review it and to take it back

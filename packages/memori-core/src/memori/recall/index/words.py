@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,11 @@ class WordIndex:
     """Maps terms to the documents that hold them. Documents are numbered from 0 in the order they are added.
 
     Adding is cheap; a removed document keeps its number and no longer counts. The caller holds a lock around changes.
+    `only`: the terms that will be asked for, where that is known; the others count in a document's length alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, only: Collection[str] | None = None) -> None:
+        self._only = None if only is None else frozenset(only)
         self._documents: dict[str, array[int]] = {}
         self._frequencies: dict[str, array[float]] = {}
         self._saved: dict[str, Postings] = {}
@@ -48,8 +50,10 @@ class WordIndex:
     def add(self, terms: Iterable[str]) -> int:
         """Add a document and return its number."""
         number = len(self._lengths)
-        length = 0
-        for term, frequency in Counter(terms).items():
+        counts = Counter(terms)
+        length = counts.total()
+        for term in counts if self._only is None else self._only.intersection(counts):
+            frequency = counts[term]
             documents = self._documents.get(term)
             if documents is None:
                 documents = self._documents[term] = array("q")
@@ -58,7 +62,6 @@ class WordIndex:
             self._frequencies[term].append(frequency)
             self._counts[term] += 1
             self._postings += 1
-            length += frequency
         self._lengths.append(length)
         self._total += length
         self._alive += 1
@@ -121,9 +124,12 @@ class WordIndex:
         self._norms = None
 
     def suppose(self, *, documents: int, mean_length: float, frequencies: Mapping[str, int]) -> None:
-        """Weigh terms as in a larger collection, of which these documents are a part. Call it after the last `add`."""
+        """Weigh terms as in a larger collection, of which these documents are a part. Call it after the last `add`.
+
+        No term stands in fewer than hold it here, however little was counted there.
+        """
         self._alive, self._total = documents, documents * mean_length
-        self._counts = Counter({**self._counts, **frequencies})
+        self._counts |= Counter(frequencies)
         self._norms = None
 
     def _norm(self) -> NDArray[np.float32]:

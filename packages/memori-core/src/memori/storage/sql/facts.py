@@ -7,11 +7,23 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, bindparam, func, select, union_all, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    bindparam,
+    func,
+    select,
+    union_all,
+    update,
+)
 
 from ...embedding.base import Space
 from ...errors import RevisionConflictError
@@ -32,21 +44,22 @@ from . import fulltext, graph, provenance
 from . import schema as t
 from .dialects import insert_missing
 from .failures import RowVanishedError
-from .planning import without_index
+from .planning import among, without_index
 from .validity import valid_at
 
 _BATCH = 500
+_STATE = (
+    select(t.entity.c.revision, t.entity.c.generation, t.space.c.embedder, t.space.c.model, t.space.c.dimension)
+    .outerjoin(t.space, t.space.c.id == t.entity.c.active_space)
+    .where(t.entity.c.id == bindparam("entity"))
+)
+"""Made once: every recall begins with it."""
 _NEWEST_FIRST = (t.fact.c.created_at.desc(), t.fact.c.position.desc(), t.fact.c.id.desc())
 
 
 def state(connection: Connection, attribution: Attribution) -> EntityState:
     """The entity's revision, generation and active space."""
-    e, s = t.entity, t.space
-    row = connection.execute(
-        select(e.c.revision, e.c.generation, s.c.embedder, s.c.model, s.c.dimension)
-        .outerjoin(s, s.c.id == e.c.active_space)
-        .where(e.c.id == entity_key(attribution))
-    ).first()
+    row = connection.execute(_STATE, {"entity": entity_key(attribution)}).first()
     if row is None:
         return EntityState()
     space = None if row.embedder is None else Space(row.embedder, row.model, row.dimension)
@@ -365,10 +378,28 @@ def select_facts(
         query = query.offset(offset)
     found: list[tuple[str, Fact]] = []
     filters = ((f.c.id, ids), (f.c.slot, slots), (f.c.fingerprint, fingerprints), (f.c.superseded_by, successors))
-    for one in _batched(query, *filters):
+    for one in _batched(connection.dialect.name, query, *filters):
         found.extend((row["fingerprint"], to_fact(row, codec)) for row in connection.execute(one).mappings())
     # MySQL takes a slot for the same with a space at its end.
     return found if slots is None else [(key, fact) for key, fact in found if fact.slot in slots]
+
+
+def facts_of_ids(connection: Connection, attribution: Attribution, codec: Codec, ids: Collection[str]) -> list[Fact]:
+    """The facts of those ids, whatever their status: what every recall ends with."""
+    query, wanted, found = _of_ids(connection.dialect.name), list(dict.fromkeys(ids)), list[Fact]()
+    for start in range(0, len(wanted), _BATCH):
+        given = {"entity": entity_key(attribution), "among": wanted[start : start + _BATCH]}
+        found += [to_fact(row, codec) for row in connection.execute(query, given).mappings()]
+    return found
+
+
+@cache
+def _of_ids(dialect: str) -> Select[Any]:
+    """Made once: making it takes longer than reading a few facts."""
+    f, s = t.fact, t.session
+    query = select(f, s.c.external_id.label("session")).outerjoin(s, s.c.id == f.c.session_id)
+    owned = without_index(f.c.entity_id) == bindparam("entity")
+    return query.where(owned, among(dialect, f.c.id)).order_by(*_NEWEST_FIRST)
 
 
 def _newest(
@@ -388,13 +419,13 @@ def _newest(
     return union_all(*(select(page.c.id) for page in pages)).subquery("page")
 
 
-def _batched(query: Any, *filters: tuple[Any, Collection[str] | None]) -> Iterator[Any]:
+def _batched(dialect: str, query: Any, *filters: tuple[Any, Collection[str] | None]) -> Iterator[Any]:
     """Databases bound the number of parameters: split the one filter that may be long."""
     for column, values in filters:
         if values is not None:
             ordered = list(dict.fromkeys(values))
             for start in range(0, len(ordered), _BATCH):
-                yield query.where(column.in_(ordered[start : start + _BATCH]))
+                yield query.where(among(dialect, column, ordered[start : start + _BATCH]))
             return
     yield query
 

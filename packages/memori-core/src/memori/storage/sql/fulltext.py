@@ -74,15 +74,19 @@ def search(
         .subquery("best")
     )
     f, s = t.fact, t.search
-    query = (
-        select(f.c.id, f.c.search_text)
-        .select_from(best.join(s, s.c.ordinal == best.c.ordinal).join(f, f.c.id == s.c.fact_id))
-        .where(without_index(f.c.entity_id) == entity, without_index(f.c.status) == "active")
-        .order_by(best.c.matched.desc(), best.c.ordinal.desc())
+    # Looked up one by one: joins would be planned with everybody's facts, for want of knowing how few are wanted.
+    fact_id = select(s.c.fact_id).where(s.c.ordinal == best.c.ordinal).scalar_subquery()
+    named = select(best.c.matched, best.c.ordinal, fact_id.label("fact_id")).subquery("named")
+    text = (
+        select(f.c.search_text)
+        .where(f.c.id == named.c.fact_id, without_index(f.c.entity_id) == entity, without_index(f.c.status) == "active")
+        .scalar_subquery()
     )
+    query = select(named.c.fact_id, text.label("text")).order_by(named.c.matched.desc(), named.c.ordinal.desc())
     if full_text == "tsvector":
         query = query.where(without_workers())
-    return [(row.id, codec.decode(row.search_text).strip()) for row in connection.execute(query)]
+    rows = connection.execute(query)
+    return [(row.fact_id, codec.decode(row.text).strip()) for row in rows if row.text is not None]
 
 
 def _fts5(_: str, word: str) -> Select[Any]:

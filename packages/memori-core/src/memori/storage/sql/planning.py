@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, func
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, String, any_, bindparam, cast, func
+from sqlalchemy.dialects import postgresql
 
 
 def without_index(column: ColumnElement[str]) -> ColumnElement[str]:
@@ -21,3 +25,13 @@ def without_workers() -> ColumnElement[bool]:
     One call of a function that it calls unsafe in parallel rules them out.
     """
     return func.coalesce(func.current_schema(), "").is_not(None)
+
+
+def among(dialect: str, column: ColumnElement[str], values: Sequence[str] | None = None) -> ColumnElement[bool]:
+    """That a column has one of the values; without them, of those that are bound as `among` when it is executed.
+
+    PostgreSQL gets them as one parameter, and the same statement however many there are.
+    """
+    listed = dialect != "postgresql"
+    bound: BindParameter[Any] = bindparam("among", values, unique=values is not None, expanding=listed)
+    return column.in_(bound) if listed else column == any_(cast(bound, postgresql.ARRAY(String)))

@@ -245,7 +245,10 @@ class SQLStorage(Storage):
         offset: int = 0,
     ) -> list[Fact]:
         """Read facts, newest first."""
+        narrowed = (kinds, as_of, slots, process_id, tier, said_before, limit)
         with self._read() as connection:
+            if ids is not None and not statuses and not offset and all(one is None for one in narrowed):
+                return facts.facts_of_ids(connection, attribution, self._codec, ids)
             found = facts.select_facts(
                 connection, attribution, self._codec, ids=ids, kinds=kinds, statuses=statuses, as_of=as_of,
                 slots=slots, process_id=process_id, tier=tier, said_before=said_before, limit=limit, offset=offset,
@@ -320,10 +323,10 @@ class SQLStorage(Storage):
         with self._read() as connection:
             return candidates.rows(connection, attribution, space, ids, self._codec, neighbours=neighbours)
 
-    def statistics(self, attribution: Attribution, terms: Collection[str]) -> Statistics:
+    def statistics(self, attribution: Attribution, *, known: Statistics | None = None) -> Statistics:
         """What terms weigh among the entity's facts."""
         with self._read() as connection:
-            return candidates.statistics(connection, attribution, terms, self._codec)
+            return candidates.statistics(connection, attribution, self._codec, known=known)
 
     def sources(self, attribution: Attribution, source: str) -> list[str]:
         """Keys of the messages that a source names."""
