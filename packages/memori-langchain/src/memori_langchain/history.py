@@ -72,7 +72,7 @@ class MemoriChatMessageHistory(BaseChatMessageHistory):
         await self._memori.areplace_messages([], attribution=self._attribution)
 
     def _read(self, stored: Sequence[StoredMessage]) -> list[BaseMessage]:
-        messages = [to_langchain(one.message) for one in stored]
+        messages = to_langchain([one.message for one in stored])
         if self._limit is None or len(messages) < self._limit:
             return messages
         # A provider refuses a tool's answer whose call was cut off.

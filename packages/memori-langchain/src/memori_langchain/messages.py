@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import (
@@ -20,6 +20,7 @@ from langchain_core.messages import (
 )
 from memori import Message, Role, ToolCall
 
+_NATIVE = {"type", "data"}
 _ROLES: Mapping[str, Role] = {
     "human": "user",
     "user": "user",
@@ -58,15 +59,29 @@ def to_memori(native: BaseMessage) -> Message:
     )
 
 
-def to_langchain(message: Message) -> BaseMessage:
-    """The native message it was made from, or one made of its text where another program stored it."""
+def to_langchain(messages: Sequence[Message]) -> list[BaseMessage]:
+    """The native messages they were made from, or ones made of their text where another program stored them."""
+    native = [_native(message) for message in messages]
+    try:
+        found = iter(messages_from_dict([one for one in native if one is not None]))
+        return [_plain(message) if one is None else next(found) for message, one in zip(messages, native, strict=True)]
+    except (TypeError, ValueError):
+        # Some were written by a version whose messages this one does not know: the others are read all the same.
+        return [_read(message, one) for message, one in zip(messages, native, strict=True)]
+
+
+def _native(message: Message) -> dict[str, Any] | None:
     payload = message.payload
-    if payload is not None and payload.keys() == {"type", "data"}:
-        try:
-            return messages_from_dict([dict(payload)])[0]
-        except (TypeError, ValueError):
-            pass  # written by a version whose messages this one does not know
-    return _plain(message)
+    if payload is None or payload.keys() != _NATIVE:
+        return None
+    return payload if isinstance(payload, dict) else dict(payload)
+
+
+def _read(message: Message, native: dict[str, Any] | None) -> BaseMessage:
+    try:
+        return _plain(message) if native is None else messages_from_dict([native])[0]
+    except (TypeError, ValueError):
+        return _plain(message)
 
 
 def is_notice(message: BaseMessage) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ...keys import derived_key, new_key
@@ -9,6 +10,7 @@ from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
 from ..alignment import already_stored, overlap
 from ..base import Codec, StorageOptions, Turn
 from ..values import (
+    STORED_MESSAGE,
     digest,
     entity_key,
     from_micros,
@@ -16,7 +18,7 @@ from ..values import (
     process_key,
     session_key,
     to_micros,
-    to_stored_message,
+    to_stored_messages,
 )
 from .layout import CONVERSATION, ENTITY, JOB, MESSAGE, SESSION, Document
 from .rows import Rows, Unit
@@ -98,13 +100,15 @@ def messages(
         where["position"] = {"$lt": before}
     order = ("position",) if attribution.session_id is not None else ("said_at", "session_id", "position")
     found = list(rows.find(MESSAGE, where, sort=[(name, -1) for name in order], limit=limit))
-    return [stored_message(row, codec) for row in reversed(found)]
+    return stored_messages(reversed(found), codec)
 
 
-def stored_message(row: Document, codec: Codec) -> StoredMessage:
-    """The message of a document, with the public id of its conversation."""
-    place = {"id": row["_id"], "conversation_id": row["conversation"] or row["conversation_id"]}
-    return to_stored_message({**row, **place}, codec)
+def stored_messages(rows: Iterable[Document], codec: Codec) -> list[StoredMessage]:
+    """The messages of documents, with the public ids of their conversations."""
+    return to_stored_messages(([row[name] for name in _STORED] for row in rows), codec)
+
+
+_STORED = ("_id", *STORED_MESSAGE[1:])
 
 
 def conversations(rows: Rows, attribution: Attribution, codec: Codec, *, limit: int, offset: int) -> list[Conversation]:

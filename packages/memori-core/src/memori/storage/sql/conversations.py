@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, type_coerce, update
 
 from ...keys import derived_key, new_key
 from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
 from ..alignment import already_stored
 from ..base import Codec, StorageOptions, Turn
 from ..values import (
+    STORED_MESSAGE,
     digest,
     entity_key,
     from_micros,
     message_values,
     to_micros,
-    to_stored_message,
+    to_stored_messages,
 )
 from . import schema as t
 from .dialects import insert_missing
@@ -76,7 +77,7 @@ def messages(
     """Read messages of the session, or of the whole entity, oldest first."""
     m, s, c = t.message, t.session, t.conversation
     query = (
-        select(m, s.c.external_id.label("session"), c.c.external_id.label("conversation"))
+        select(*stored_columns(s.c.external_id, c.c.external_id))
         .join(s, s.c.id == m.c.session_id)
         .join(c, c.c.id == m.c.conversation_id)
         .where(m.c.entity_id == entity_key(attribution), m.c.archived == 0)
@@ -90,13 +91,18 @@ def messages(
     query = query.order_by(*(column.desc() for column in order))
     if limit is not None:
         query = query.limit(limit)
-    result = connection.execute(query)
-    # A dictionary for each row at once: a history of a thousand messages is looked up in a mapping far more slowly.
-    names = tuple(result.keys())
-    rows = [dict(zip(names, row, strict=True)) for row in reversed(result.all())]
-    for row in rows:
-        row["conversation_id"] = row["conversation"] or row["conversation_id"]
-    return [to_stored_message(row, codec) for row in rows]
+    return to_stored_messages(reversed(connection.execute(query).all()), codec)
+
+
+def stored_columns(session: ColumnElement[str], conversation: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """What a stored message is read from; the ids of its session and conversation come from elsewhere."""
+    known = {
+        "session": session.label("session"),
+        "conversation": conversation.label("conversation"),
+        # An empty text may come as NULL, which is read as such without a look at every value here.
+        "content": type_coerce(t.message.c.content, t.LONG_TEXT).label("content"),
+    }
+    return [known[name] if name in known else t.message.c[name] for name in STORED_MESSAGE]
 
 
 def conversations(
