@@ -59,29 +59,20 @@ def to_memori(native: BaseMessage) -> Message:
     )
 
 
-def to_langchain(messages: Sequence[Message]) -> list[BaseMessage]:
-    """The native messages they were made from, or ones made of their text where another program stored them."""
-    native = [_native(message) for message in messages]
-    try:
-        found = iter(messages_from_dict([one for one in native if one is not None]))
-        return [_plain(message) if one is None else next(found) for message, one in zip(messages, native, strict=True)]
-    except (TypeError, ValueError):
-        # Some were written by a version whose messages this one does not know: the others are read all the same.
-        return [_read(message, one) for message, one in zip(messages, native, strict=True)]
-
-
-def _native(message: Message) -> dict[str, Any] | None:
-    payload = message.payload
-    if payload is None or payload.keys() != _NATIVE:
+def native(payloads: Sequence[Mapping[str, Any] | None]) -> list[BaseMessage] | None:
+    """The messages that payloads were made from; None when one of them is none that this version can read."""
+    if not all(payload is not None and payload.keys() == _NATIVE for payload in payloads):
         return None
-    return payload if isinstance(payload, dict) else dict(payload)
-
-
-def _read(message: Message, native: dict[str, Any] | None) -> BaseMessage:
     try:
-        return _plain(message) if native is None else messages_from_dict([native])[0]
+        return messages_from_dict(payloads)  # type: ignore[arg-type]  # it reads any mapping
     except (TypeError, ValueError):
-        return _plain(message)
+        return None
+
+
+def to_langchain(message: Message) -> BaseMessage:
+    """The native message it was made from, or one made of its text where another program stored it."""
+    found = native([message.payload])
+    return found[0] if found else _plain(message)  # the text, also of what a newer version wrote
 
 
 def is_notice(message: BaseMessage) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...keys import derived_key, new_key
@@ -15,6 +15,7 @@ from ..values import (
     entity_key,
     from_micros,
     message_values,
+    parsed,
     process_key,
     session_key,
     to_micros,
@@ -98,9 +99,22 @@ def messages(
         where["$or"] = [{"conversation_id": conversation_id}, {"conversation": conversation_id}]
     if before is not None:
         where["position"] = {"$lt": before}
-    order = ("position",) if attribution.session_id is not None else ("said_at", "session_id", "position")
-    found = list(rows.find(MESSAGE, where, sort=[(name, -1) for name in order], limit=limit))
+    found = list(rows.find(MESSAGE, where, sort=_newest(attribution), limit=limit))
     return stored_messages(reversed(found), codec)
+
+
+def payloads(
+    rows: Rows, attribution: Attribution, codec: Codec, *, limit: int | None
+) -> Sequence[Mapping[str, Any] | None]:
+    """Read the native messages alone, oldest first."""
+    where = {"entity_id": entity_key(attribution), "archived": 0, **in_scope(attribution)}
+    found = list(rows.find(MESSAGE, where, sort=_newest(attribution), limit=limit, fields=("payload",)))
+    return parsed(codec.decode(row["payload"]) if row["payload"] else "null" for row in reversed(found))
+
+
+def _newest(attribution: Attribution) -> list[tuple[str, int]]:
+    order = ("position",) if attribution.session_id is not None else ("said_at", "session_id", "position")
+    return [(name, -1) for name in order]
 
 
 def stored_messages(rows: Iterable[Document], codec: Codec) -> list[StoredMessage]:

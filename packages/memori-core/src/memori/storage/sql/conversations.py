@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, type_coerce, update
 
 from ...keys import derived_key, new_key
 from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
@@ -16,6 +17,7 @@ from ..values import (
     entity_key,
     from_micros,
     message_values,
+    parsed,
     to_micros,
     to_stored_messages,
 )
@@ -76,22 +78,35 @@ def messages(
 ) -> list[StoredMessage]:
     """Read messages of the session, or of the whole entity, oldest first."""
     m, s, c = t.message, t.session, t.conversation
-    query = (
-        select(*stored_columns(s.c.external_id, c.c.external_id))
-        .join(s, s.c.id == m.c.session_id)
-        .join(c, c.c.id == m.c.conversation_id)
-        .where(m.c.entity_id == entity_key(attribution), m.c.archived == 0)
-        .where(*in_scope(attribution))
-    )
+    query = _active(attribution, stored_columns(s.c.external_id, c.c.external_id), limit)
+    query = query.join(c, c.c.id == m.c.conversation_id)
     if conversation_id is not None:
         query = query.where(m.c.conversation_id.in_(_conversations_named(connection, attribution, conversation_id)))
     if before is not None:
         query = query.where(m.c.position < before)
-    order = (m.c.position,) if attribution.session_id is not None else (m.c.said_at, m.c.session_id, m.c.position)
-    query = query.order_by(*(column.desc() for column in order))
-    if limit is not None:
-        query = query.limit(limit)
     return to_stored_messages(reversed(connection.execute(query).all()), codec)
+
+
+def payloads(
+    connection: Connection, attribution: Attribution, codec: Codec, *, limit: int | None
+) -> Sequence[Mapping[str, Any] | None]:
+    """Read the native messages alone, oldest first."""
+    stored = connection.execute(_active(attribution, [t.message.c.payload], limit)).scalars().all()
+    return parsed(codec.decode(one) if one else "null" for one in reversed(stored))
+
+
+def _active(attribution: Attribution, columns: Sequence[ColumnElement[Any]], limit: int | None) -> Select[Any]:
+    """Newest first."""
+    m = t.message
+    order = (m.c.position,) if attribution.session_id is not None else (m.c.said_at, m.c.session_id, m.c.position)
+    return (
+        select(*columns)
+        .join_from(m, t.session, t.session.c.id == m.c.session_id)
+        .where(m.c.entity_id == entity_key(attribution), m.c.archived == 0)
+        .where(*in_scope(attribution))
+        .order_by(*(column.desc() for column in order))
+        .limit(limit)
+    )
 
 
 def stored_columns(session: ColumnElement[str], conversation: ColumnElement[Any]) -> list[ColumnElement[Any]]:
