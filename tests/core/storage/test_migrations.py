@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 from memori import Attribution
 from memori.cli.app import build
 from memori.conformance.storage import ADA, NOW, contents, new_fact, said, turn
 from memori.errors import SchemaError
-from memori.storage.base import FactChanges, StorageOptions
+from memori.storage.base import FactChanges, ItemWrite, StorageOptions
 from memori.storage.sql import migrations
 from memori.storage.sql.schema import metadata
 from memori.storage.sql.storage import SQLStorage
@@ -271,7 +272,7 @@ def test_tables_of_version_2_learn_where_facts_come_from(url):
             connection.exec_driver_sql(f"DROP INDEX {name}" + (f" ON {table}" if mysql else ""))
         for column in ("message_id", "source", "extractor"):
             connection.exec_driver_sql(f"ALTER TABLE memori_process_attribute DROP COLUMN {column}")
-        connection.exec_driver_sql("DELETE FROM memori_schema_version WHERE version = 3")
+        connection.exec_driver_sql("DELETE FROM memori_schema_version WHERE version >= 3")
     engine.dispose()
 
     storage = opened(url)
@@ -304,4 +305,40 @@ def test_tables_of_version_1_get_the_index_of_version_2(url):
     assert "ix_memori_fact_newest" in plan
     assert schema(url) == fresh
     assert [fact.text for fact in storage.facts(ADA, limit=5)] == ["likes tea"]
+    storage.close()
+
+
+def test_items_of_version_4_are_found_beside_newer_ones(url):
+    storage = opened(url)
+    old = [ItemWrite(("notes", "a"), f"old-{n}", {"n": n}) for n in range(3)]
+    storage.write_items(ADA, [*old, ItemWrite(("notes_",), "other", {}), ItemWrite((), "root", {})], now=NOW)
+    storage.close()
+    fresh = schema(url)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        on = " ON memori_item" if engine.dialect.name in ("mysql", "mariadb") else ""
+        connection.exec_driver_sql("CREATE INDEX ix_memori_item_entity ON memori_item (entity_id, updated_at)")
+        for name in ("newest", "scope_1", "scope_2", "scope_3"):
+            connection.exec_driver_sql(f"DROP INDEX ix_memori_item_{name}{on}")
+        for column in ("scope_1", "scope_2", "scope_3"):
+            connection.exec_driver_sql(f"ALTER TABLE memori_item DROP COLUMN {column}")
+        connection.exec_driver_sql("DELETE FROM memori_schema_version WHERE version >= 5")
+    engine.dispose()
+
+    storage = opened(url)
+    assert "ADD scope_1" in storage.plan()
+    storage.build()
+    later = NOW + timedelta(minutes=1)
+    storage.write_items(ADA, [ItemWrite(("notes", "a"), "new", {}), ItemWrite(("notes", "a"), "old-1", {})], now=later)
+
+    def found(*prefix, **options):
+        return [one.item.key for one in storage.search_items(ADA, prefix, now=later, **options)]
+
+    assert schema(url) == fresh
+    for prefix in (("notes",), ("notes", "a")):
+        assert set(found(*prefix)[:2]) == {"new", "old-1"}
+        assert set(found(*prefix)[2:]) == {"old-0", "old-2"}
+        assert found(*prefix) == [key for at in range(4) for key in found(*prefix, limit=1, offset=at)]
+    assert len(found()) == 6
+    assert found("notes", "a", "b") == []
     storage.close()

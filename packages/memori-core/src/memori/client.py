@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -308,6 +308,14 @@ class Memori:
             self._who(attribution), conversation_id=conversation_id, limit=limit, before=before
         )
 
+    def payloads(
+        self, *, attribution: Attribution | None = None, limit: int | None = None
+    ) -> Sequence[Mapping[str, Any] | None]:
+        """What `messages` gives as `payload`, for those who need nothing else: much cheaper for a long history."""
+        if limit is not None:
+            check_limit(limit)
+        return self._ready().payloads(self._who(attribution), limit=limit)
+
     def conversations(
         self, *, attribution: Attribution | None = None, limit: int = 100, offset: int = 0
     ) -> list[Conversation]:
@@ -538,6 +546,7 @@ class Memori:
     adelete_messages = _twin(delete_messages)
     aarchive_messages = _twin(archive_messages)
     amessages = _twin(messages)
+    apayloads = _twin(payloads)
     aconversations = _twin(conversations)
     arecall = _twin(recall)
     acontext = _twin(context)

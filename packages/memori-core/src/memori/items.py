@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 from .text import storable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .embedding.base import Space
     from .model import Attribution, Item
     from .storage.base import Condition, Expectation, FoundItem, ItemWrite, Storage
@@ -91,6 +94,18 @@ class Items:
         return self._ready().search_items(
             who, prefix, conditions=conditions, space=space, limit=limit, offset=offset, now=datetime.now(UTC)
         )
+
+    def vectors(
+        self,
+        prefix: tuple[str, ...] = (),
+        *,
+        conditions: Sequence[Condition] = (),
+        space: Space,
+        attribution: Attribution | None = None,
+    ) -> list[tuple[Key, NDArray[np.float32] | None]]:
+        """The key of each item that `search` finds, with its vectors in the space, in that order; for a ranking."""
+        who = self._who(attribution)
+        return self._ready().item_vectors(who, prefix, conditions=conditions, space=space, now=datetime.now(UTC))
 
     def namespaces(
         self, prefix: tuple[str, ...] = (), *, attribution: Attribution | None = None

@@ -14,8 +14,6 @@ def new_key() -> str:
 
 def derived_key(*parts: str | int | None) -> str:
     """Return the id that always belongs to these parts. Lengths are hashed too, so no two lists collide by joining."""
-    digest = hashlib.sha256()
-    for part in parts:
-        encoded = b"\x00" if part is None else f"{type(part).__name__}:{part}".encode()
-        digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    return digest.hexdigest()[:32]
+    encoded = [b"\x00" if part is None else f"{type(part).__name__}:{part}".encode() for part in parts]
+    hashed = hashlib.sha256(b"".join([len(part).to_bytes(8, "big") + part for part in encoded]))
+    return hashed.hexdigest()[:32]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage, HumanMessage
-from memori import Attribution, Conversation, Memori, StoredMessage
+from memori import Attribution, Conversation, Memori
 
-from .messages import to_langchain, to_memori
+from .messages import native, to_langchain, to_memori
 
 
 def list_conversations(memori: Memori, *, entity_id: str, limit: int = 100, offset: int = 0) -> list[Conversation]:
@@ -47,7 +47,11 @@ class MemoriChatMessageHistory(BaseChatMessageHistory):
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]
         """The session, oldest first."""
-        return self._read(self._memori.messages(attribution=self._attribution, limit=self._limit))
+        found = native(self._memori.payloads(attribution=self._attribution, limit=self._limit))
+        if found is None:
+            stored = self._memori.messages(attribution=self._attribution, limit=self._limit)
+            found = [to_langchain(one.message) for one in stored]
+        return self._whole(found)
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Add all of them, or, when one cannot be stored, none."""
@@ -60,7 +64,11 @@ class MemoriChatMessageHistory(BaseChatMessageHistory):
 
     async def aget_messages(self) -> list[BaseMessage]:
         """Await `messages` without blocking the event loop."""
-        return self._read(await self._memori.amessages(attribution=self._attribution, limit=self._limit))
+        found = native(await self._memori.apayloads(attribution=self._attribution, limit=self._limit))
+        if found is None:
+            stored = await self._memori.amessages(attribution=self._attribution, limit=self._limit)
+            found = [to_langchain(one.message) for one in stored]
+        return self._whole(found)
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Await `add_messages` without blocking the event loop."""
@@ -71,8 +79,7 @@ class MemoriChatMessageHistory(BaseChatMessageHistory):
         """Await `clear` without blocking the event loop."""
         await self._memori.areplace_messages([], attribution=self._attribution)
 
-    def _read(self, stored: Sequence[StoredMessage]) -> list[BaseMessage]:
-        messages = [to_langchain(one.message) for one in stored]
+    def _whole(self, messages: list[BaseMessage]) -> list[BaseMessage]:
         if self._limit is None or len(messages) < self._limit:
             return messages
         # A provider refuses a tool's answer whose call was cut off.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import (
@@ -20,6 +20,7 @@ from langchain_core.messages import (
 )
 from memori import Message, Role, ToolCall
 
+_NATIVE = {"type", "data"}
 _ROLES: Mapping[str, Role] = {
     "human": "user",
     "user": "user",
@@ -58,15 +59,20 @@ def to_memori(native: BaseMessage) -> Message:
     )
 
 
+def native(payloads: Sequence[Mapping[str, Any] | None]) -> list[BaseMessage] | None:
+    """The messages that payloads were made from; None when one of them is none that this version can read."""
+    if not all(payload is not None and payload.keys() == _NATIVE for payload in payloads):
+        return None
+    try:
+        return messages_from_dict(payloads)  # type: ignore[arg-type]  # it reads any mapping
+    except (TypeError, ValueError):
+        return None
+
+
 def to_langchain(message: Message) -> BaseMessage:
     """The native message it was made from, or one made of its text where another program stored it."""
-    payload = message.payload
-    if payload is not None and payload.keys() == {"type", "data"}:
-        try:
-            return messages_from_dict([dict(payload)])[0]
-        except (TypeError, ValueError):
-            pass  # written by a version whose messages this one does not know
-    return _plain(message)
+    found = native([message.payload])
+    return found[0] if found else _plain(message)  # the text, also of what a newer version wrote
 
 
 def is_notice(message: BaseMessage) -> bool:

@@ -19,11 +19,12 @@ from langgraph.store.base import (
     SearchOp,
     TTLConfig,
 )
-from memori import Attribution, FoundItem, ItemWrite, Memori
+from memori import Attribution, Condition, ItemWrite, Memori
+from memori import Item as MemoriItem
 
 from .boundary import in_thread
 from .store_filter import conditions
-from .store_index import Index, Ranked
+from .store_index import Index
 from .store_ops import check, matches, stored
 
 _Key = tuple[tuple[str, ...], str]
@@ -50,7 +51,7 @@ class MemoriStore(BaseStore):
         ttl: TTLConfig | None = None,
     ) -> None:
         self._memori = memori
-        self._who = Attribution(tenant_id)
+        self._who = Attribution(tenant_id, namespace=memori.namespace)
         self._index = None if index is False else Index(memori, index)
         self.ttl_config = ttl
 
@@ -85,14 +86,16 @@ class MemoriStore(BaseStore):
                 results[place] = self._search(op, queries)
             elif isinstance(op, ListNamespacesOp):
                 results[place] = self._namespaces(op)
-        self._put([op for op in batch if isinstance(op, PutOp)], documents)
+        puts = [op for op in batch if isinstance(op, PutOp)]
+        if puts:
+            self._put(puts, documents)
         return results
 
     def _get(self, ops: Sequence[GetOp]) -> list[Item | None]:
         if not ops:
             return []
         found = self._memori.items.read([(op.namespace, op.key) for op in ops], attribution=self._who)
-        self._refresh([FoundItem(item) for op, item in zip(ops, found, strict=True) if item and op.refresh_ttl])
+        self._refresh([item for op, item in zip(ops, found, strict=True) if item and op.refresh_ttl])
         return [None if item is None else Item(**stored(item)) for item in found]
 
     def _search(self, op: SearchOp, queries: dict[str, Any]) -> list[SearchItem]:
@@ -102,14 +105,24 @@ class MemoriStore(BaseStore):
             found = self._memori.items.search(
                 prefix, conditions=wanted, limit=op.limit, offset=op.offset, attribution=self._who
             )
-            kept = [Ranked(one) for one in found]
+            kept: list[tuple[MemoriItem, float | None]] = [(one.item, None) for one in found]
         else:
-            space = self._index.space
-            found = self._memori.items.search(prefix, conditions=wanted, space=space, attribution=self._who)
-            kept = self._index.ranked(found, vector)[op.offset : op.offset + op.limit]
+            kept = self._nearest(self._index, op, wanted, vector)
         if op.refresh_ttl:
-            self._refresh([one.found for one in kept])
-        return [SearchItem(**stored(one.found.item), score=one.score) for one in kept]
+            self._refresh([item for item, _ in kept])
+        return [SearchItem(**stored(item), score=score) for item, score in kept]
+
+    def _nearest(
+        self, index: Index, op: SearchOp, wanted: Sequence[Condition], vector: Any
+    ) -> list[tuple[MemoriItem, float | None]]:
+        """Rank by the vectors alone, then read what is on the page."""
+        placed = self._memori.items.vectors(
+            op.namespace_prefix, conditions=wanted, space=index.space, attribution=self._who
+        )
+        page = index.ranked(placed, vector)[op.offset : op.offset + op.limit]
+        found = self._memori.items.read([key for key, _ in page], attribution=self._who)
+        # What was deleted in between is left out.
+        return [(item, score) for item, (_, score) in zip(found, page, strict=True) if item is not None]
 
     def _namespaces(self, op: ListNamespacesOp) -> list[tuple[str, ...]]:
         asked: Sequence[MatchCondition] = op.match_conditions or ()
@@ -139,12 +152,12 @@ class MemoriStore(BaseStore):
             )
         self._memori.items.write(writes, attribution=self._who)
 
-    def _refresh(self, read: Sequence[FoundItem]) -> None:
+    def _refresh(self, read: Sequence[MemoriItem]) -> None:
         """Put off the expiry of what was read, by what each was given when it was put."""
         lasting: dict[float, list[_Key]] = {}
-        for one in read:
-            if one.item.expires_at is not None:
-                lasting.setdefault(one.item.value["ttl"], []).append((one.item.namespace, one.item.key))
+        for item in read:
+            if item.expires_at is not None:
+                lasting.setdefault(item.value["ttl"], []).append((item.namespace, item.key))
         for ttl, keys in lasting.items():
             self._memori.items.touch(keys, ttl=ttl, attribution=self._who)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base import IndexConfig, PutOp, ensure_embeddings, get_text_at_path, tokenize_path
-from memori import FoundItem, Memori, Space, errors
+from memori import Memori, Space, errors
 from numpy.typing import NDArray
 
 from .boundary import in_thread
@@ -17,14 +16,6 @@ from .embedder import model_name
 
 Vectors = NDArray[np.float32]
 _Key = tuple[tuple[str, ...], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A document, with the cosine of its best field; None where none was embedded."""
-
-    found: FoundItem
-    score: float | None = None
 
 
 class Index:
@@ -76,17 +67,20 @@ class Index:
             return await in_thread(self._memori, self.queries, queries)
         return {query: self._unit([await self._embeddings.aembed_query(query)])[0] for query in queries}
 
-    def ranked(self, found: Sequence[FoundItem], query: Vectors) -> list[Ranked]:
-        """Nearest first, by each document's best field; those that have no vectors last, newest first."""
-        embedded = [one for one in found if one.vectors is not None and len(one.vectors)]
-        bare = [Ranked(one) for one in found if one.vectors is None or not len(one.vectors)]
+    def ranked(self, found: Sequence[tuple[_Key, Vectors | None]], query: Vectors) -> list[tuple[_Key, float | None]]:
+        """Nearest first, by each document's best field; those that have no vectors last, newest first.
+
+        The cosine is None where there is no vector.
+        """
+        embedded = [(key, vectors) for key, vectors in found if vectors is not None and len(vectors)]
+        bare: list[tuple[_Key, float | None]] = [(key, None) for key, rows in found if rows is None or not len(rows)]
         if not embedded:
             return bare
-        counts = [len(one.vectors) for one in embedded if one.vectors is not None]
-        rows = np.concatenate([one.vectors for one in embedded if one.vectors is not None])
+        counts = [len(vectors) for _, vectors in embedded]
+        rows = np.concatenate([vectors for _, vectors in embedded])
         best = np.maximum.reduceat(rows @ query, np.cumsum([0, *counts[:-1]]))
         order = np.argsort(-best, kind="stable")
-        return [*(Ranked(embedded[place], float(best[place])) for place in order), *bare]
+        return [*((embedded[place][0], float(best[place])) for place in order), *bare]
 
     def _texts(self, ops: Sequence[PutOp]) -> dict[_Key, list[str]]:
         found = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ToolCallBlock
@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 
 logger = logging.getLogger("memori.llamaindex")
 
+_NATIVE = {"role", "blocks", "additional_kwargs"}
 _ROLES: Mapping[MessageRole, Role] = {
     MessageRole.SYSTEM: "system",
     MessageRole.DEVELOPER: "system",
@@ -54,22 +55,36 @@ def to_memori(message: ChatMessage) -> Message:
     )
 
 
+def native(payloads: Sequence[Mapping[str, Any] | None]) -> list[ChatMessage] | None:
+    """The messages that payloads were made from; None when one of them is none that this version can read."""
+    if not all(map(_is_native, payloads)):
+        return None
+    try:
+        return [ChatMessage.model_validate(payload) for payload in payloads]
+    except Exception:  # noqa: BLE001 - validators of blocks are foreign code; each is looked at by itself then
+        return None
+
+
 def to_llama_index(message: Message) -> ChatMessage:
     """The native message that was stored; one built from its text where it came from elsewhere.
 
     A block that this version of LlamaIndex does not know is read as text; what is stored of it stays as it is.
     """
-    native = message.payload
-    if native is None or not {"role", "blocks", "additional_kwargs"} <= native.keys():
+    payload = message.payload
+    if payload is None or not _is_native(payload):
         return _rebuilt(message)
     try:
-        return ChatMessage.model_validate(native)
+        return ChatMessage.model_validate(payload)
     except Exception as error:  # noqa: BLE001 - validators of blocks are foreign code; one row must not hide the rest
         logger.warning("a stored message holds what this llama-index-core cannot read; what it can is shown: %s", error)
     try:
-        return ChatMessage.model_validate({**native, "blocks": [_readable(block) for block in native["blocks"]]})
+        return ChatMessage.model_validate({**payload, "blocks": [_readable(block) for block in payload["blocks"]]})
     except Exception:  # noqa: BLE001 - as above: its text is still there
         return _rebuilt(message)
+
+
+def _is_native(payload: Mapping[str, Any] | None) -> bool:
+    return payload is not None and payload.keys() >= _NATIVE
 
 
 def without_context(message: ChatMessage) -> ChatMessage:

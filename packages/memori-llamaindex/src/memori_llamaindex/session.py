@@ -9,7 +9,7 @@ from uuid import uuid4
 from llama_index.core.base.llms.types import ChatMessage
 from memori import Attribution, Memori, StoredMessage
 
-from .messages import to_llama_index, to_memori
+from .messages import native, to_llama_index, to_memori
 
 _PAGE = 1000
 
@@ -27,6 +27,9 @@ class Session:
     def read(self, *, archived: bool | None = False) -> list[ChatMessage]:
         """The messages, oldest first."""
         if archived is False:
+            found = native(self.core.payloads(attribution=self.who))
+            if found is not None:
+                return found
             return [to_llama_index(one.message) for one in self.core.messages(attribution=self.who)]
         return [to_llama_index(one.message) for one in self._stored(archived)]
 

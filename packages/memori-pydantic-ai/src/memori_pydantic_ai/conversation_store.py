@@ -21,7 +21,7 @@ from pydantic_ai.conversation_store import (
 
 from .boundary import in_thread
 from .conversation_log import ConversationLog
-from .native_messages import JSON, dumped, loaded
+from .native_messages import JSON, all_loaded, dumped, loaded
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -168,7 +168,12 @@ class MemoriConversationStore(ConversationStore):
 
     async def read_history(self, head_id: str | None, *, limit: int | None = None) -> list[ConversationEntry]:
         """The messages up to one, in one query."""
-        return [_to_entry(one) for one in await self._do(self._log.history, self._user, head_id, limit=limit)]
+        found = await self._do(self._log.history, self._user, head_id, limit=limit)
+        messages = all_loaded([one["message"] for one in found])
+        return [
+            ConversationEntry(id=one["id"], parent_id=one["parent_id"], message=message)
+            for one, message in zip(found, messages, strict=True)
+        ]
 
     @property
     def _user(self) -> Attribution:

@@ -12,7 +12,7 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Tool
 from .blocks import without_blocks
 from .boundary import in_thread
 from .conversation_log import ConversationLog
-from .native_messages import JSON, dumped, loaded, redacted, same, without_open_calls
+from .native_messages import JSON, all_loaded, dumped, redacted, same, without_open_calls
 
 _ATTEMPTS = 20
 
@@ -28,7 +28,7 @@ def load_messages(
     record = log.record(attribution, conversation_id)
     if record is None:
         return []
-    return [loaded(entry["message"]) for entry in log.history(attribution, record["head_id"], limit=limit)]
+    return all_loaded([entry["message"] for entry in log.history(attribution, record["head_id"], limit=limit)])
 
 
 def append_messages(
@@ -50,7 +50,7 @@ def append_messages(
         new = new[_overlap([entry["message"] for entry in stored], new) :]
         if not new:
             return 0
-        _check_answers([*(loaded(entry["message"]) for entry in stored), *kept])
+        _check_answers([*all_loaded([entry["message"] for entry in stored]), *kept])
         entries = list(_linked(new, stored[-1]["id"] if stored else None))
         changed = {
             **(record or _first(attribution, conversation_id)),

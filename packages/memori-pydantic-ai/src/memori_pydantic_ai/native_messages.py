@@ -42,6 +42,14 @@ def loaded(native: Mapping[str, Any]) -> ModelMessage:
     return message
 
 
+def all_loaded(natives: list[JSON]) -> list[ModelMessage]:
+    """Return the messages of a history, read in one go where this version of Pydantic AI knows them all."""
+    try:
+        return ModelMessagesTypeAdapter.validate_python(natives)
+    except ValidationError:
+        return [loaded(one) for one in natives]
+
+
 def redacted(memori: Memori, native: JSON) -> JSON:
     """Return the JSON with its texts redacted. Ids, names, times, files and signatures stay as they are."""
     parts = [_redacted(memori, part) for part in native.get("parts", ())]

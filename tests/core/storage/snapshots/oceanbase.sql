@@ -95,13 +95,22 @@ CREATE TABLE memori_item (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     expires_at BIGINT,
+    scope_1 VARCHAR(64),
+    scope_2 VARCHAR(64),
+    scope_3 VARCHAR(64),
     PRIMARY KEY (id),
     FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE
 )ENGINE=InnoDB CHARSET=utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE INDEX ix_memori_item_entity ON memori_item (entity_id, updated_at);
-
 CREATE INDEX ix_memori_item_expiry ON memori_item (expires_at);
+
+CREATE INDEX ix_memori_item_newest ON memori_item (entity_id, updated_at, id);
+
+CREATE INDEX ix_memori_item_scope_1 ON memori_item (entity_id, scope_1, updated_at, id);
+
+CREATE INDEX ix_memori_item_scope_2 ON memori_item (entity_id, scope_2, updated_at, id);
+
+CREATE INDEX ix_memori_item_scope_3 ON memori_item (entity_id, scope_3, updated_at, id);
 
 CREATE TABLE memori_node (
     id VARCHAR(32) NOT NULL,
@@ -343,7 +352,7 @@ FROM memori_session
 WHERE memori_session.entity_id = %(entity_id_1)s AND memori_session.process_id = %(process_id_1)s AND memori_session.implicit = %(implicit_1)s AND memori_session.last_at >= %(last_at_1)s ORDER BY memori_session.last_at DESC, memori_session.id DESC
  LIMIT %(param_1)s;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message INNER JOIN memori_session ON memori_session.id = memori_conversation_message.session_id INNER JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.archived = %(archived_1)s AND memori_session.id = %(id_1)s AND memori_conversation_message.position < %(position_1)s ORDER BY memori_conversation_message.position DESC
  LIMIT %(param_1)s;
@@ -352,7 +361,7 @@ SELECT memori_conversation.id, memori_conversation.external_id
 FROM memori_conversation
 WHERE memori_conversation.entity_id = %(entity_id_1)s AND (memori_conversation.id = %(id_1)s OR memori_conversation.external_id = %(external_id_1)s);
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message INNER JOIN memori_session ON memori_session.id = memori_conversation_message.session_id INNER JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.archived = %(archived_1)s AND memori_session.id = %(id_1)s AND memori_conversation_message.conversation_id IN (__[POSTCOMPILE_conversation_id_1]) ORDER BY memori_conversation_message.position DESC;
 
@@ -388,12 +397,12 @@ WHERE memori_augmentation_job.state = %(state_1)s AND memori_augmentation_job.en
 FROM memori_session
 WHERE memori_session.id = memori_augmentation_job.session_id AND memori_session.id = %(id_1)s));
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message INNER JOIN memori_session ON memori_session.id = memori_conversation_message.session_id INNER JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.archived = %(archived_1)s AND memori_session.process_id = %(process_id_1)s AND memori_conversation_message.position < %(position_1)s ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC
  LIMIT %(param_1)s;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message INNER JOIN memori_session ON memori_session.id = memori_conversation_message.session_id INNER JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.archived = %(archived_1)s AND memori_session.process_id = %(process_id_1)s AND memori_conversation_message.conversation_id IN (__[POSTCOMPILE_conversation_id_1]) ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC;
 
@@ -429,12 +438,12 @@ WHERE memori_augmentation_job.state = %(state_1)s AND memori_augmentation_job.en
 FROM memori_session
 WHERE memori_session.id = memori_augmentation_job.session_id AND memori_session.process_id = %(process_id_1)s));
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message INNER JOIN memori_session ON memori_session.id = memori_conversation_message.session_id INNER JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.archived = %(archived_1)s AND memori_conversation_message.position < %(position_1)s ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC
  LIMIT %(param_1)s;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message INNER JOIN memori_session ON memori_session.id = memori_conversation_message.session_id INNER JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.archived = %(archived_1)s AND memori_conversation_message.conversation_id IN (__[POSTCOMPILE_conversation_id_1]) ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC;
 
@@ -486,10 +495,10 @@ SELECT memori_augmentation_job.id, memori_augmentation_job.entity_id, memori_aug
 FROM memori_augmentation_job INNER JOIN memori_session ON memori_session.id = memori_augmentation_job.session_id INNER JOIN memori_entity ON memori_entity.id = memori_session.entity_id LEFT OUTER JOIN memori_process ON memori_process.id = memori_session.process_id
 WHERE memori_augmentation_job.id IN (__[POSTCOMPILE_id_1]) AND memori_augmentation_job.lease_token = %(lease_token_1)s ORDER BY memori_augmentation_job.created_at, memori_augmentation_job.id;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at
+SELECT memori_conversation_message.id, %(param_1)s AS session, NULL AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message
 WHERE memori_conversation_message.session_id = %(session_id_1)s AND memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.position <= %(position_1)s ORDER BY memori_conversation_message.position DESC
- LIMIT %(param_1)s;
+ LIMIT %(param_2)s;
 
 UPDATE memori_augmentation_job SET lease_until=%(lease_until)s WHERE memori_augmentation_job.id = %(id_1)s AND memori_augmentation_job.state = %(state_1)s AND memori_augmentation_job.lease_token = %(lease_token_1)s;
 
@@ -713,13 +722,13 @@ SELECT memori_session.version
 FROM memori_session
 WHERE memori_session.id = %(id_1)s;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at
+SELECT memori_conversation_message.id, %(param_1)s AS session, NULL AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message
-WHERE memori_conversation_message.session_id = %(session_id_1)s AND memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.archived = %(archived_1)s ORDER BY memori_conversation_message.position;
+WHERE memori_conversation_message.session_id = %(session_id_1)s AND memori_conversation_message.entity_id = %(entity_id_1)s AND memori_conversation_message.archived = %(archived_1)s ORDER BY memori_conversation_message.position, memori_conversation_message.position;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at
+SELECT memori_conversation_message.id, %(param_1)s AS session, NULL AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.`role`, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message
-WHERE memori_conversation_message.session_id = %(session_id_1)s AND memori_conversation_message.entity_id = %(entity_id_1)s ORDER BY memori_conversation_message.position;
+WHERE memori_conversation_message.session_id = %(session_id_1)s AND memori_conversation_message.entity_id = %(entity_id_1)s ORDER BY memori_conversation_message.position, memori_conversation_message.position;
 
 UPDATE memori_conversation_message SET archived=%(archived)s WHERE memori_conversation_message.session_id = %(session_id_1)s AND memori_conversation_message.id IN (__[POSTCOMPILE_id_1]) AND memori_conversation_message.archived = %(archived_1)s;
 
@@ -742,21 +751,28 @@ WHERE memori_item.id IN (__[POSTCOMPILE_id_1]) AND (memori_item.expires_at IS NU
 
 DELETE FROM memori_item WHERE memori_item.id IN (__[POSTCOMPILE_id_1]) AND memori_item.entity_id = %(entity_id_1)s;
 
-INSERT INTO memori_item (id, entity_id, namespace, item_key, content, space_id, vectors, created_at, updated_at, expires_at) VALUES (%(id)s, %(entity_id)s, %(namespace)s, %(item_key)s, %(content)s, %(space_id)s, %(vectors)s, %(created_at)s, %(updated_at)s, %(expires_at)s);
+INSERT INTO memori_item (id, entity_id, namespace, item_key, content, space_id, vectors, created_at, updated_at, expires_at, scope_1, scope_2, scope_3) VALUES (%(id)s, %(entity_id)s, %(namespace)s, %(item_key)s, %(content)s, %(space_id)s, %(vectors)s, %(created_at)s, %(updated_at)s, %(expires_at)s, %(scope_1)s, %(scope_2)s, %(scope_3)s);
 
-SELECT memori_item.id, memori_item.entity_id, memori_item.namespace, memori_item.item_key, memori_item.content, memori_item.space_id, memori_item.vectors, memori_item.created_at, memori_item.updated_at, memori_item.expires_at
+SELECT memori_item.id, memori_item.content, memori_item.created_at, memori_item.updated_at, memori_item.expires_at
 FROM memori_item
-WHERE memori_item.entity_id = %(entity_id_1)s AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(expires_at_1)s) AND memori_item.id IN (__[POSTCOMPILE_id_1]);
+WHERE memori_item.entity_id = %(entity)s AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(moment)s) AND memori_item.id IN (__[POSTCOMPILE_ids]);
 
 UPDATE memori_item SET expires_at=%(expires_at)s WHERE memori_item.entity_id = %(entity_id_1)s AND memori_item.id IN (__[POSTCOMPILE_id_1]) AND memori_item.expires_at > %(expires_at_1)s;
 
-SELECT memori_item.id, memori_item.entity_id, memori_item.namespace, memori_item.item_key, memori_item.content, memori_item.space_id, memori_item.vectors, memori_item.created_at, memori_item.updated_at, memori_item.expires_at
+SELECT anon_1.namespace, anon_1.item_key, anon_1.content, anon_1.created_at, anon_1.updated_at, anon_1.expires_at, anon_1.space_id, anon_1.vectors, anon_1.id
+FROM (SELECT memori_item.namespace AS namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at AS created_at, memori_item.updated_at AS updated_at, memori_item.expires_at AS expires_at, memori_item.space_id AS space_id, memori_item.vectors AS vectors, memori_item.id AS id
 FROM memori_item
-WHERE memori_item.entity_id = %(entity_id_1)s AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(expires_at_1)s) ORDER BY memori_item.updated_at DESC, memori_item.id;
+WHERE memori_item.entity_id = %(entity)s AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(moment)s) AND memori_item.scope_1 = %(scope)s ORDER BY memori_item.updated_at DESC, memori_item.id DESC
+ LIMIT %(param_1)s) AS anon_1 UNION ALL SELECT anon_2.namespace, anon_2.item_key, anon_2.content, anon_2.created_at, anon_2.updated_at, anon_2.expires_at, anon_2.space_id, anon_2.vectors, anon_2.id
+FROM (SELECT memori_item.namespace AS namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at AS created_at, memori_item.updated_at AS updated_at, memori_item.expires_at AS expires_at, memori_item.space_id AS space_id, memori_item.vectors AS vectors, memori_item.id AS id
+FROM memori_item
+WHERE memori_item.entity_id = %(entity)s AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(moment)s) AND memori_item.scope_1 IS NULL AND (memori_item.namespace LIKE concat(%(begins)s, '%%') ESCAPE '/') ORDER BY memori_item.updated_at DESC, memori_item.id DESC
+ LIMIT %(param_2)s) AS anon_2 ORDER BY updated_at DESC, id DESC
+ LIMIT %(param_3)s;
 
 SELECT memori_item.namespace
 FROM memori_item
-WHERE memori_item.entity_id = %(entity_id_1)s AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(expires_at_1)s);
+WHERE memori_item.entity_id = %(entity)s AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(moment)s);
 
 DELETE FROM memori_item WHERE memori_item.expires_at <= %(expires_at_1)s;
 

@@ -95,13 +95,22 @@ CREATE TABLE memori_item (
     created_at NUMBER(19) NOT NULL,
     updated_at NUMBER(19) NOT NULL,
     expires_at NUMBER(19),
+    scope_1 VARCHAR2(64 CHAR),
+    scope_2 VARCHAR2(64 CHAR),
+    scope_3 VARCHAR2(64 CHAR),
     PRIMARY KEY (id),
     FOREIGN KEY(entity_id) REFERENCES memori_entity (id) ON DELETE CASCADE
 );
 
-CREATE INDEX ix_memori_item_entity ON memori_item (entity_id, updated_at);
-
 CREATE INDEX ix_memori_item_expiry ON memori_item (expires_at);
+
+CREATE INDEX ix_memori_item_newest ON memori_item (entity_id, updated_at, id);
+
+CREATE INDEX ix_memori_item_scope_1 ON memori_item (entity_id, scope_1, updated_at, id);
+
+CREATE INDEX ix_memori_item_scope_2 ON memori_item (entity_id, scope_2, updated_at, id);
+
+CREATE INDEX ix_memori_item_scope_3 ON memori_item (entity_id, scope_3, updated_at, id);
 
 CREATE TABLE memori_node (
     id VARCHAR2(32 CHAR) NOT NULL,
@@ -357,7 +366,7 @@ FROM memori_session
 WHERE memori_session.entity_id = :entity_id_1 AND memori_session.process_id = :process_id_1 AND memori_session.implicit = :implicit_1 AND memori_session.last_at >= :last_at_1 ORDER BY memori_session.last_at DESC, memori_session.id DESC
  FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_session.id = :id_1 AND memori_conversation_message.position < :position_1 ORDER BY memori_conversation_message.position DESC
  FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
@@ -366,7 +375,7 @@ SELECT memori_conversation.id, memori_conversation.external_id
 FROM memori_conversation
 WHERE memori_conversation.entity_id = :entity_id_1 AND (memori_conversation.id = :id_1 OR memori_conversation.external_id = :external_id_1);
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_session.id = :id_1 AND memori_conversation_message.conversation_id IN (__[POSTCOMPILE_conversation_id_1]) ORDER BY memori_conversation_message.position DESC;
 
@@ -403,12 +412,12 @@ WHERE memori_augmentation_job.state = :state_1 AND memori_augmentation_job.entit
 FROM memori_session
 WHERE memori_session.id = memori_augmentation_job.session_id AND memori_session.id = :id_1));
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_session.process_id = :process_id_1 AND memori_conversation_message.position < :position_1 ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC
  FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_session.process_id = :process_id_1 AND memori_conversation_message.conversation_id IN (__[POSTCOMPILE_conversation_id_1]) ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC;
 
@@ -445,12 +454,12 @@ WHERE memori_augmentation_job.state = :state_1 AND memori_augmentation_job.entit
 FROM memori_session
 WHERE memori_session.id = memori_augmentation_job.session_id AND memori_session.process_id = :process_id_1));
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_conversation_message.position < :position_1 ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC
  FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at, memori_session.external_id AS session, memori_conversation.external_id AS conversation
+SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id JOIN memori_conversation ON memori_conversation.id = memori_conversation_message.conversation_id
 WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 AND memori_conversation_message.conversation_id IN (__[POSTCOMPILE_conversation_id_1]) ORDER BY memori_conversation_message.said_at DESC, memori_conversation_message.session_id DESC, memori_conversation_message.position DESC;
 
@@ -503,10 +512,10 @@ SELECT memori_augmentation_job.id, memori_augmentation_job.entity_id, memori_aug
 FROM memori_augmentation_job JOIN memori_session ON memori_session.id = memori_augmentation_job.session_id JOIN memori_entity ON memori_entity.id = memori_session.entity_id LEFT OUTER JOIN memori_process ON memori_process.id = memori_session.process_id
 WHERE memori_augmentation_job.id IN (__[POSTCOMPILE_id_1]) AND memori_augmentation_job.lease_token = :lease_token_1 ORDER BY memori_augmentation_job.created_at, memori_augmentation_job.id;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at
+SELECT memori_conversation_message.id, :param_1 AS session, NULL AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message
 WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.position <= :position_1 ORDER BY memori_conversation_message.position DESC
- FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+ FETCH FIRST __[POSTCOMPILE_param_2] ROWS ONLY;
 
 UPDATE memori_augmentation_job SET lease_until=:lease_until WHERE memori_augmentation_job.id = :id_1 AND memori_augmentation_job.state = :state_1 AND memori_augmentation_job.lease_token = :lease_token_1;
 
@@ -747,13 +756,13 @@ SELECT memori_session.version
 FROM memori_session
 WHERE memori_session.id = :id_1;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at
+SELECT memori_conversation_message.id, :param_1 AS session, NULL AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message
-WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 ORDER BY memori_conversation_message.position;
+WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.archived = :archived_1 ORDER BY memori_conversation_message.position, memori_conversation_message.position;
 
-SELECT memori_conversation_message.id, memori_conversation_message.entity_id, memori_conversation_message.session_id, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content, memori_conversation_message.native_id, memori_conversation_message.digest, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.archived, memori_conversation_message.said_at, memori_conversation_message.created_at
+SELECT memori_conversation_message.id, :param_1 AS session, NULL AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
 FROM memori_conversation_message
-WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.entity_id = :entity_id_1 ORDER BY memori_conversation_message.position;
+WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.entity_id = :entity_id_1 ORDER BY memori_conversation_message.position, memori_conversation_message.position;
 
 UPDATE memori_conversation_message SET archived=:archived WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.id IN (__[POSTCOMPILE_id_1]) AND memori_conversation_message.archived = :archived_1;
 
@@ -776,21 +785,28 @@ WHERE memori_item.id IN (__[POSTCOMPILE_id_1]) AND (memori_item.expires_at IS NU
 
 DELETE FROM memori_item WHERE memori_item.id IN (__[POSTCOMPILE_id_1]) AND memori_item.entity_id = :entity_id_1;
 
-INSERT INTO memori_item (id, entity_id, namespace, item_key, content, space_id, vectors, created_at, updated_at, expires_at) VALUES (:id, :entity_id, :namespace, :item_key, :content, :space_id, :vectors, :created_at, :updated_at, :expires_at);
+INSERT INTO memori_item (id, entity_id, namespace, item_key, content, space_id, vectors, created_at, updated_at, expires_at, scope_1, scope_2, scope_3) VALUES (:id, :entity_id, :namespace, :item_key, :content, :space_id, :vectors, :created_at, :updated_at, :expires_at, :scope_1, :scope_2, :scope_3);
 
-SELECT memori_item.id, memori_item.entity_id, memori_item.namespace, memori_item.item_key, memori_item.content, memori_item.space_id, memori_item.vectors, memori_item.created_at, memori_item.updated_at, memori_item.expires_at
+SELECT memori_item.id, memori_item.content, memori_item.created_at, memori_item.updated_at, memori_item.expires_at
 FROM memori_item
-WHERE memori_item.entity_id = :entity_id_1 AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :expires_at_1) AND memori_item.id IN (__[POSTCOMPILE_id_1]);
+WHERE memori_item.entity_id = :entity AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :moment) AND memori_item.id IN (__[POSTCOMPILE_ids]);
 
 UPDATE memori_item SET expires_at=:expires_at WHERE memori_item.entity_id = :entity_id_1 AND memori_item.id IN (__[POSTCOMPILE_id_1]) AND memori_item.expires_at > :expires_at_1;
 
-SELECT memori_item.id, memori_item.entity_id, memori_item.namespace, memori_item.item_key, memori_item.content, memori_item.space_id, memori_item.vectors, memori_item.created_at, memori_item.updated_at, memori_item.expires_at
+SELECT anon_1.namespace, anon_1.item_key, anon_1.content, anon_1.created_at, anon_1.updated_at, anon_1.expires_at, anon_1.space_id, anon_1.vectors, anon_1.id
+FROM (SELECT memori_item.namespace AS namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at AS created_at, memori_item.updated_at AS updated_at, memori_item.expires_at AS expires_at, memori_item.space_id AS space_id, memori_item.vectors AS vectors, memori_item.id AS id
 FROM memori_item
-WHERE memori_item.entity_id = :entity_id_1 AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :expires_at_1) ORDER BY memori_item.updated_at DESC, memori_item.id;
+WHERE memori_item.entity_id = :entity AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :moment) AND memori_item.scope_1 = :scope ORDER BY memori_item.updated_at DESC, memori_item.id DESC
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY) anon_1 UNION ALL SELECT anon_2.namespace, anon_2.item_key, anon_2.content, anon_2.created_at, anon_2.updated_at, anon_2.expires_at, anon_2.space_id, anon_2.vectors, anon_2.id
+FROM (SELECT memori_item.namespace AS namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at AS created_at, memori_item.updated_at AS updated_at, memori_item.expires_at AS expires_at, memori_item.space_id AS space_id, memori_item.vectors AS vectors, memori_item.id AS id
+FROM memori_item
+WHERE memori_item.entity_id = :entity AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :moment) AND memori_item.scope_1 IS NULL AND (memori_item.namespace LIKE :begins || '%' ESCAPE '/') ORDER BY memori_item.updated_at DESC, memori_item.id DESC
+ FETCH FIRST __[POSTCOMPILE_param_2] ROWS ONLY) anon_2 ORDER BY updated_at DESC, id DESC
+ FETCH FIRST __[POSTCOMPILE_param_3] ROWS ONLY;
 
 SELECT memori_item.namespace
 FROM memori_item
-WHERE memori_item.entity_id = :entity_id_1 AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :expires_at_1);
+WHERE memori_item.entity_id = :entity AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :moment);
 
 DELETE FROM memori_item WHERE memori_item.expires_at <= :expires_at_1;
 

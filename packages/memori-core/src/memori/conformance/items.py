@@ -131,6 +131,19 @@ class ItemConformance:
         assert keys(storage, "_") == ["5"]
         assert len(keys(storage)) == 6
 
+    def test_a_prefix_may_be_long(self, storage: Storage) -> None:
+        """Check prefixes of every length, the namespace itself included, and one label that ends another apart."""
+        labels = ("a", "b", "c", "d", "e")
+        storage.write_items(ADA, [put(str(depth), {}, *labels[:depth]) for depth in range(1, 6)], now=NOW)
+        storage.write_items(ADA, [put("root", {}, "a"), put("other", {}, "a", "b", "c", "x", "e")], now=NOW)
+        storage.write_items(ADA, [ItemWrite((), "top", {})], now=NOW)
+
+        for depth in range(1, 6):
+            below = [str(number) for number in range(depth, 6)]
+            assert keys(storage, *labels[:depth]) == below + (["other"] if depth < 4 else []) + ["root"] * (depth == 1)
+        assert keys(storage, *labels, "f") == []
+        assert "top" in keys(storage)
+
     @pytest.mark.parametrize(
         ("operator", "operand", "expected"),
         [
@@ -169,10 +182,26 @@ class ItemConformance:
 
         assert [one.item.key for one in found] == ["3", "2"]
 
+    def test_pages_neither_repeat_nor_miss(self, storage: Storage) -> None:
+        """Check pages through items of which many were written at once and few meet a condition."""
+        for second in range(3):
+            many = [put(f"{second}-{number}", {"n": number % 5}, "notes", str(number % 2)) for number in range(40)]
+            storage.write_items(ADA, many, now=NOW + timedelta(seconds=second))
+
+        for prefix, conditions, expected in [(("notes",), [Condition(("n",), "eq", 4)], 24), (("notes", "1"), [], 60)]:
+            asked: dict[str, Any] = {"conditions": conditions, "now": NOW + timedelta(seconds=9)}
+            pages = [storage.search_items(ADA, prefix, limit=7, offset=at, **asked) for at in range(0, 70, 7)]
+            shown = [one.item.key for page in pages for one in page]
+            assert len(set(shown)) == len(shown) == expected
+            assert [key[0] for key in shown] == sorted((key[0] for key in shown), reverse=True)
+
     def test_vectors_come_back_in_their_space_only(self, storage: Storage) -> None:
         """Check that vectors of another space are not given."""
         vectors = np.eye(2, 4, dtype=np.float32)
         storage.write_items(ADA, [put("k", {}, vectors=vectors, space=SPACE), put("bare", {})], now=NOW)
+
+        storage.write_items(ADA, [put("far", {"n": 1}, "else", vectors=vectors, space=SPACE)], now=NOW)
+        storage.write_items(BOB, [put("k", {"n": 1}, vectors=vectors, space=SPACE)], now=NOW)
 
         found = {f.item.key: f.vectors for f in storage.search_items(ADA, ("notes",), space=SPACE, now=NOW)}
         other = storage.search_items(ADA, ("notes",), space=Space("test", "other", 4), now=NOW)
@@ -180,6 +209,11 @@ class ItemConformance:
         assert found["bare"] is None
         assert np.array_equal(found["k"], vectors)  # type: ignore[arg-type]
         assert all(one.vectors is None for one in other)
+        for prefix, conditions in [(("notes",), []), ((), []), ((), [Condition(("n",), "eq", 1)])]:
+            whole = storage.search_items(ADA, prefix, conditions=conditions, space=SPACE, now=NOW)
+            alone = storage.item_vectors(ADA, prefix, conditions=conditions, space=SPACE, now=NOW)
+            assert [place for place, _ in alone] == [(one.item.namespace, one.item.key) for one in whole]
+            assert all(np.array_equal(a, b.vectors) for (_, a), b in zip(alone, whole, strict=True))  # type: ignore[arg-type]
 
     def test_an_item_expires_and_can_be_kept_alive(self, storage: Storage) -> None:
         """Check that an expired item is gone from every reading before it is swept, and that touching moves expiry."""

@@ -112,6 +112,19 @@ class StorageConformance(SpaceConformance):
         assert [one.message.source_class for one in stored] == ["user_input", "assistant", "web", "assistant"]
         assert {one.session_id for one in stored} == {"s1"}
 
+    def test_payloads_are_those_of_the_messages(self, storage: Storage) -> None:
+        """Check `payloads`: the order, a message without one, the limit, the session, other tenants."""
+        said = [Message("user", str(n), payload={"n": n, "x": ["é", None]} if n % 3 else None) for n in range(7)]
+        session = ADA.with_session("one")
+        storage.append(session, turn(*said))
+        storage.append(ADA.with_session("two"), turn(Message("user", "else", payload={"n": "else"})))
+        storage.append(BOB.with_session("one"), turn(Message("user", "not yours", payload={"n": "bob"})))
+
+        for who, limit in [(session, None), (session, 3), (ADA, None), (ADA, 2), (BOB, None)]:
+            messages = storage.messages(who, limit=limit)
+            assert list(storage.payloads(who, limit=limit)) == [one.message.payload for one in messages]
+        assert list(storage.payloads(session)) == [one.payload for one in said]
+
     def test_a_resent_history_is_stored_once(self, storage: Storage) -> None:
         """Check the alignment: the stored end of the session is the beginning of what was resent."""
         history = said("hi", "hello", "how are you", "fine", "bye", "see you")

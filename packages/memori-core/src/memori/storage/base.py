@@ -407,6 +407,13 @@ class Storage(ABC):
         `limit` keeps the newest ones; `before` gives those of a position below it (needs a session).
         """
 
+    def payloads(self, attribution: Attribution, *, limit: int | None = None) -> Sequence[Mapping[str, Any] | None]:
+        """Return the payload of each message that `messages` would, in the same order; None where it has none.
+
+        A storage that reads them without the rest of a message makes the loading of long histories cheaper.
+        """
+        return [one.message.payload for one in self.messages(attribution, limit=limit)]
+
     @abstractmethod
     def conversations(self, attribution: Attribution, *, limit: int = 100, offset: int = 0) -> list[Conversation]:
         """Return conversations of the entity (of the process and session where given), newest first."""
@@ -676,6 +683,22 @@ class Storage(ABC):
         Paths and operands of conditions are data, never part of a query's text.
         """
         raise _unsupported(self, "keep items")
+
+    def item_vectors(
+        self,
+        attribution: Attribution,
+        prefix: tuple[str, ...],
+        *,
+        conditions: Sequence[Condition] = (),
+        space: Space,
+        now: datetime,
+    ) -> list[tuple[tuple[tuple[str, ...], str], NDArray[np.float32] | None]]:
+        """The (namespace, key) of each item that `search_items` finds, with its vectors in the space, in that order.
+
+        A storage that reads them without the rest of an item makes searches by meaning cheaper.
+        """
+        found = self.search_items(attribution, prefix, conditions=conditions, space=space, now=now)
+        return [((one.item.namespace, one.item.key), one.vectors) for one in found]
 
     def item_namespaces(
         self, attribution: Attribution, prefix: tuple[str, ...] = (), *, now: datetime

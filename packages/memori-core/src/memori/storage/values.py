@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from ..keys import derived_key
@@ -15,6 +16,7 @@ Row = Mapping[Any, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)
 def entity_key(attribution: Attribution) -> str:
     """The entity's row id, known without asking the database."""
     return derived_key("entity", attribution.namespace, attribution.entity_id)
@@ -81,36 +83,47 @@ def message_values(message: Message, codec: Codec, *, now: datetime) -> dict[str
     }
 
 
-def to_message(row: Row, codec: Codec) -> Message:
-    """The message of a row."""
-    tools = json.loads(codec.decode(row["tools"])) if row["tools"] else {"calls": [], "answers": None}
-    return Message(
-        role=row["role"],
-        content=codec.decode(row["content"]),
-        name=codec.decode(row["name"]) if row["name"] else None,
-        created_at=from_micros(row["said_at"]),
-        id=row["native_id"],
-        tool_calls=tuple(ToolCall(*call) for call in tools["calls"]),
-        tool_call_id=tools["answers"],
-        source=row["source"],
-        payload=json.loads(codec.decode(row["payload"])) if row["payload"] else None,
-        partial=bool(row["partial"]),
-    )
+def parsed(texts: Iterable[str]) -> list[Any]:
+    """The values of JSON texts. Joined, they are parsed twice as fast as one by one."""
+    values: list[Any] = json.loads(f"[{','.join(texts)}]")
+    return values
 
 
-def to_stored_message(row: Row, codec: Codec) -> StoredMessage:
-    """The message of a row with its place; the row carries the session's external id as `session`.
+STORED_MESSAGE = (
+    *("id", "session", "conversation", "conversation_id", "position", "archived", "role", "name", "content"),
+    *("native_id", "tools", "payload", "source", "partial", "said_at"),
+)
+"""What a stored message is read from, in this order. `session` and `conversation` are the ids an application uses."""
 
-    It may carry the conversation's own id, if it has one, as `conversation`.
+
+def to_stored_messages(rows: Iterable[Sequence[Any]], codec: Codec) -> list[StoredMessage]:
+    """The messages of rows that hold what `STORED_MESSAGE` names.
+
+    A history is read whole and often, so rows are plain sequences, and their native messages are parsed in one go.
     """
-    return StoredMessage(
-        key=row["id"],
-        message=to_message(row, codec),
-        session_id=row["session"],
-        conversation_id=row.get("conversation") or row["conversation_id"],
-        position=row["position"],
-        archived=bool(row["archived"]),
-    )
+    rows, decode = list(rows), codec.decode
+    native = iter(parsed(decode(row[_PAYLOAD]) for row in rows if row[_PAYLOAD]))
+    found = []
+    for row in rows:
+        key, session, named, own, at, archived, role, name, text, native_id, tools, payload, source, partial, said = row
+        calls, answers = _tools(decode(tools)) if tools else _NO_TOOLS
+        speaker = decode(name) if name else None
+        data = next(native) if payload else None
+        # In the order of their fields: by name they take half as long again to make.
+        message = Message(
+            role, decode(text or ""), speaker, from_micros(said), native_id, calls, answers, source, data, bool(partial)
+        )
+        found.append(StoredMessage(key, message, session, named or own, at, bool(archived)))
+    return found
+
+
+_PAYLOAD = STORED_MESSAGE.index("payload")
+_NO_TOOLS: tuple[tuple[ToolCall, ...], str | None] = ((), None)
+
+
+def _tools(stored: str) -> tuple[tuple[ToolCall, ...], str | None]:
+    tools = json.loads(stored)
+    return tuple(ToolCall(*call) for call in tools["calls"]), tools["answers"]
 
 
 def fact_values(fact: Fact, codec: Codec) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...keys import derived_key, new_key
@@ -9,14 +10,16 @@ from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
 from ..alignment import already_stored, overlap
 from ..base import Codec, StorageOptions, Turn
 from ..values import (
+    STORED_MESSAGE,
     digest,
     entity_key,
     from_micros,
     message_values,
+    parsed,
     process_key,
     session_key,
     to_micros,
-    to_stored_message,
+    to_stored_messages,
 )
 from .layout import CONVERSATION, ENTITY, JOB, MESSAGE, SESSION, Document
 from .rows import Rows, Unit
@@ -96,15 +99,30 @@ def messages(
         where["$or"] = [{"conversation_id": conversation_id}, {"conversation": conversation_id}]
     if before is not None:
         where["position"] = {"$lt": before}
+    found = list(rows.find(MESSAGE, where, sort=_newest(attribution), limit=limit))
+    return stored_messages(reversed(found), codec)
+
+
+def payloads(
+    rows: Rows, attribution: Attribution, codec: Codec, *, limit: int | None
+) -> Sequence[Mapping[str, Any] | None]:
+    """Read the native messages alone, oldest first."""
+    where = {"entity_id": entity_key(attribution), "archived": 0, **in_scope(attribution)}
+    found = list(rows.find(MESSAGE, where, sort=_newest(attribution), limit=limit, fields=("payload",)))
+    return parsed(codec.decode(row["payload"]) if row["payload"] else "null" for row in reversed(found))
+
+
+def _newest(attribution: Attribution) -> list[tuple[str, int]]:
     order = ("position",) if attribution.session_id is not None else ("said_at", "session_id", "position")
-    found = list(rows.find(MESSAGE, where, sort=[(name, -1) for name in order], limit=limit))
-    return [stored_message(row, codec) for row in reversed(found)]
+    return [(name, -1) for name in order]
 
 
-def stored_message(row: Document, codec: Codec) -> StoredMessage:
-    """The message of a document, with the public id of its conversation."""
-    place = {"id": row["_id"], "conversation_id": row["conversation"] or row["conversation_id"]}
-    return to_stored_message({**row, **place}, codec)
+def stored_messages(rows: Iterable[Document], codec: Codec) -> list[StoredMessage]:
+    """The messages of documents, with the public ids of their conversations."""
+    return to_stored_messages(([row[name] for name in _STORED] for row in rows), codec)
+
+
+_STORED = ("_id", *STORED_MESSAGE[1:])
 
 
 def conversations(rows: Rows, attribution: Attribution, codec: Codec, *, limit: int, offset: int) -> list[Conversation]:

@@ -53,6 +53,9 @@ def write(
                 "_id": key,
                 "entity_id": entity_key(attribution),
                 "namespace": codec.encode(json.dumps(one.namespace)),
+                "scopes": [
+                    _scope(attribution, one.namespace[:depth], codec) for depth in range(len(one.namespace) + 1)
+                ],
                 "item_key": codec.encode(one.key),
                 "content": codec.encode(json.dumps(one.value)),
                 "space_id": derived_key("space", one.space.key) if one.space else None,
@@ -98,13 +101,37 @@ def search(
     wanted = None if space is None else derived_key("space", space.key)
     found: list[FoundItem] = []
     end = None if limit is None else offset + limit
-    for row in rows.find(ITEM, _alive(attribution, now), sort=[("updated_at", -1), ("_id", 1)]):
+    where = _under(attribution, prefix, codec, now)
+    for row in rows.find(ITEM, where, sort=_NEWEST, fields=_FULL if space is None else None):
         one = _item(row, codec)
         if one.namespace[: len(prefix)] == prefix and all(meets(one.value, condition) for condition in conditions):
             found.append(FoundItem(one, _vectors(row, space) if space and row["space_id"] == wanted else None))
             if end is not None and len(found) >= end:
                 break
     return found[offset:end]
+
+
+def vectors(
+    rows: Rows,
+    attribution: Attribution,
+    prefix: tuple[str, ...],
+    codec: Codec,
+    *,
+    conditions: Sequence[Condition],
+    space: Space,
+    now: datetime,
+) -> list[tuple[Place, NDArray[np.float32] | None]]:
+    """The places of what `search` finds and its vectors; values are read where there are conditions."""
+    wanted = derived_key("space", space.key)
+    found: list[tuple[Place, NDArray[np.float32] | None]] = []
+    fields = ("namespace", "item_key", "space_id", "vectors", *(["content"] if conditions else []))
+    for row in rows.find(ITEM, _under(attribution, prefix, codec, now), sort=_NEWEST, fields=fields):
+        namespace = tuple(json.loads(codec.decode(row["namespace"])))
+        value = json.loads(codec.decode(row["content"])) if conditions else None
+        if namespace[: len(prefix)] == prefix and all(meets(value, condition) for condition in conditions):
+            place = namespace, codec.decode(row["item_key"])
+            found.append((place, _vectors(row, space) if row["space_id"] == wanted else None))
+    return found
 
 
 def namespaces(
@@ -119,6 +146,27 @@ def namespaces(
 def sweep(rows: Rows, *, now: datetime) -> int:
     """Delete what has expired."""
     return rows.database[ITEM].delete_many({"expires_at": {"$lte": to_micros(now)}}).deleted_count
+
+
+_NEWEST = (("updated_at", -1), ("_id", 1))
+_FULL = ("namespace", "item_key", "content", "created_at", "updated_at", "expires_at")
+
+
+def _under(attribution: Attribution, prefix: tuple[str, ...], codec: Codec, now: datetime) -> Document:
+    """Items that may be under the prefix: what an older version wrote has no scopes."""
+    alive = _alive(attribution, now)
+    if not prefix:
+        return alive
+    scope = _scope(attribution, prefix, codec)
+    return {"$and": [alive, {"$or": [{"scopes": scope}, {"scopes": None}]}]}
+
+
+def _scopes(attribution: Attribution, namespace: tuple[str, ...], codec: Codec) -> list[str]:
+    return [_scope(attribution, namespace[:depth], codec) for depth in range(1, len(namespace) + 1)]
+
+
+def _scope(attribution: Attribution, labels: tuple[str, ...], codec: Codec) -> str:
+    return codec.fingerprint(json.dumps(["scope", entity_key(attribution), *labels]))
 
 
 def _key(attribution: Attribution, place: Place) -> str:

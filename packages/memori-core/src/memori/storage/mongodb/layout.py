@@ -37,7 +37,7 @@ VERSION = "memori_schema_version"
 OWNED = (SESSION, CONVERSATION, MESSAGE, FACT, ATTRIBUTE, ITEM, JOB, ENTITY)
 """What belongs to an entity, in the order it is written: what others refer to comes before them, the revision last."""
 
-NEWEST = 2
+NEWEST = 3
 _REMOVED_FOR = 24 * 3600
 
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -61,7 +61,7 @@ _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("entity_id", "superseded_by"),
     ),
     ATTRIBUTE: (("entity_id", "process_id"), ("entity_id", "message_id")),
-    ITEM: (("entity_id", "updated_at"), ("expires_at",)),
+    ITEM: (("entity_id", "updated_at"), ("entity_id", "scopes", "updated_at"), ("expires_at",)),
     JOB: (("state", "next_attempt_at"), ("state", "lease_until"), ("entity_id", "state")),
     LEASE: (),
     JOURNAL: (("unit",),),

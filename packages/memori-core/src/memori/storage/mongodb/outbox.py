@@ -14,7 +14,7 @@ from ...model import Attribution, JobState, QueuedJob, QueueStatus
 from ..base import Codec, Job
 from ..turns import SPARE, in_turn
 from ..values import entity_key, optional_micros, to_micros, to_queued_job
-from .conversations import in_scope, stored_message
+from .conversations import in_scope, stored_messages
 from .database import MongoDatabase
 from .layout import JOB, MESSAGE, Document
 from .lease import LeaseLostError
@@ -86,7 +86,7 @@ def _leased(rows: Rows, row: Document, codec: Codec) -> Job:
     }
     most = row["last_position"] - row["first_position"] + 1 + CONTEXT_MESSAGES
     found = list(rows.find(MESSAGE, where, sort=[("position", -1)], limit=most))
-    stored = [stored_message(one, codec) for one in reversed(found)]
+    stored = stored_messages(reversed(found), codec)
     return Job(
         id=row["_id"],
         token=row["lease_token"],

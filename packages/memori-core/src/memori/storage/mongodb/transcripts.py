@@ -10,7 +10,7 @@ from ...model import Attribution, Message, Transcript
 from ..alignment import common_prefix
 from ..base import Codec, StorageOptions, Turn
 from ..values import entity_key, session_key, to_micros
-from .conversations import add, named_session, open_conversation, said_at, stored_message
+from .conversations import add, named_session, open_conversation, said_at, stored_messages
 from .layout import MESSAGE, SESSION, Document
 from .rows import Rows, Unit
 
@@ -30,7 +30,7 @@ def read(rows: Rows, attribution: Attribution, codec: Codec, *, archived: bool |
     if archived is not None:
         where["archived"] = int(archived)
     found = rows.find(MESSAGE, where, sort=[("position", 1)])
-    return Transcript(session["version"] if session else 0, tuple(stored_message(row, codec) for row in found))
+    return Transcript(session["version"] if session else 0, tuple(stored_messages(found, codec)))
 
 
 def replace(

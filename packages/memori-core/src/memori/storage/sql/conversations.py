@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, type_coerce, update
 
 from ...keys import derived_key, new_key
 from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
 from ..alignment import already_stored
 from ..base import Codec, StorageOptions, Turn
 from ..values import (
+    STORED_MESSAGE,
     digest,
     entity_key,
     from_micros,
     message_values,
+    parsed,
     to_micros,
-    to_stored_message,
+    to_stored_messages,
 )
 from . import schema as t
 from .dialects import insert_missing
@@ -75,28 +78,46 @@ def messages(
 ) -> list[StoredMessage]:
     """Read messages of the session, or of the whole entity, oldest first."""
     m, s, c = t.message, t.session, t.conversation
-    query = (
-        select(m, s.c.external_id.label("session"), c.c.external_id.label("conversation"))
-        .join(s, s.c.id == m.c.session_id)
-        .join(c, c.c.id == m.c.conversation_id)
-        .where(m.c.entity_id == entity_key(attribution), m.c.archived == 0)
-        .where(*in_scope(attribution))
-    )
+    query = _active(attribution, stored_columns(s.c.external_id, c.c.external_id), limit)
+    query = query.join(c, c.c.id == m.c.conversation_id)
     if conversation_id is not None:
         query = query.where(m.c.conversation_id.in_(_conversations_named(connection, attribution, conversation_id)))
     if before is not None:
         query = query.where(m.c.position < before)
+    return to_stored_messages(reversed(connection.execute(query).all()), codec)
+
+
+def payloads(
+    connection: Connection, attribution: Attribution, codec: Codec, *, limit: int | None
+) -> Sequence[Mapping[str, Any] | None]:
+    """Read the native messages alone, oldest first."""
+    stored = connection.execute(_active(attribution, [t.message.c.payload], limit)).scalars().all()
+    return parsed(codec.decode(one) if one else "null" for one in reversed(stored))
+
+
+def _active(attribution: Attribution, columns: Sequence[ColumnElement[Any]], limit: int | None) -> Select[Any]:
+    """Newest first."""
+    m = t.message
     order = (m.c.position,) if attribution.session_id is not None else (m.c.said_at, m.c.session_id, m.c.position)
-    query = query.order_by(*(column.desc() for column in order))
-    if limit is not None:
-        query = query.limit(limit)
-    result = connection.execute(query)
-    # A dictionary for each row at once: a history of a thousand messages is looked up in a mapping far more slowly.
-    names = tuple(result.keys())
-    rows = [dict(zip(names, row, strict=True)) for row in reversed(result.all())]
-    for row in rows:
-        row["conversation_id"] = row["conversation"] or row["conversation_id"]
-    return [to_stored_message(row, codec) for row in rows]
+    return (
+        select(*columns)
+        .join_from(m, t.session, t.session.c.id == m.c.session_id)
+        .where(m.c.entity_id == entity_key(attribution), m.c.archived == 0)
+        .where(*in_scope(attribution))
+        .order_by(*(column.desc() for column in order))
+        .limit(limit)
+    )
+
+
+def stored_columns(session: ColumnElement[str], conversation: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """What a stored message is read from; the ids of its session and conversation come from elsewhere."""
+    known = {
+        "session": session.label("session"),
+        "conversation": conversation.label("conversation"),
+        # An empty text may come as NULL, which is read as such without a look at every value here.
+        "content": type_coerce(t.message.c.content, t.LONG_TEXT).label("content"),
+    }
+    return [known[name] if name in known else t.message.c[name] for name in STORED_MESSAGE]
 
 
 def conversations(

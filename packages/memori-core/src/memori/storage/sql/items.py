@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, or_, select, update
-from sqlalchemy.engine import RowMapping
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    String,
+    and_,
+    bindparam,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+    update,
+)
 
 from ...embedding.base import Space
 from ...keys import derived_key
 from ...model import Attribution, Item
 from ..base import Codec, Condition, Expectation, FoundItem, ItemWrite
 from ..conditions import check_expected, meets
-from ..values import entity_key, from_micros, optional_time, to_micros
+from ..values import entity_key, from_micros, optional_time, parsed, to_micros
 from . import schema as t
 
 _BATCH = 500
+
+Place = tuple[tuple[str, ...], str]
+"""A namespace and a key in it."""
 
 
 def write(
     connection: Connection, attribution: Attribution, writes: Sequence[ItemWrite], codec: Codec, *, now: datetime
 ) -> None:
     """Put and delete; the last write of a key wins."""
-    last = {_id(attribution, one.namespace, one.key): one for one in writes}
-    i, moment = t.item, to_micros(now)
+    i, entity, moment = t.item, entity_key(attribution), to_micros(now)
+    last = dict(zip(_ids(entity, [(one.namespace, one.key) for one in writes]), writes, strict=True))
     born = {
         row.id: row.created_at
         for batch in _batches(list(last))
@@ -39,11 +54,11 @@ def write(
         )
     }
     for batch in _batches(list(last)):
-        connection.execute(i.delete().where(i.c.id.in_(batch), i.c.entity_id == entity_key(attribution)))
+        connection.execute(i.delete().where(i.c.id.in_(batch), i.c.entity_id == entity))
     rows = [
         {
             "id": key,
-            "entity_id": entity_key(attribution),
+            "entity_id": entity,
             "namespace": codec.encode(json.dumps(one.namespace)),
             "item_key": codec.encode(one.key),
             "content": codec.encode(json.dumps(one.value)),
@@ -52,6 +67,7 @@ def write(
             "created_at": born.get(key, moment),
             "updated_at": moment,
             "expires_at": None if one.ttl is None else moment + int(one.ttl * 1e6),
+            **_scopes(entity, one.namespace, codec),
         }
         for key, one in last.items()
         if one.value is not None
@@ -74,17 +90,22 @@ def check(
 def read(
     connection: Connection,
     attribution: Attribution,
-    keys: Sequence[tuple[tuple[str, ...], str]],
+    keys: Sequence[Place],
     codec: Codec,
     *,
     now: datetime,
 ) -> list[Item | None]:
     """Items in the order asked for."""
-    ids = [_id(attribution, namespace, key) for namespace, key in keys]
+    entity = entity_key(attribution)
+    ids = _ids(entity, keys)
+    wanted = dict(zip(ids, keys, strict=True))
+    given = {"entity": entity, "moment": to_micros(now)}
+    batches = _batches(list(wanted))
+    rows = [row for batch in batches for row in connection.execute(_NAMED, {**given, "ids": batch})]
+    values = parsed(codec.decode(row.content) for row in rows)
     found = {
-        row["id"]: _item(row, codec, _namespace(row["namespace"], codec))
-        for batch in _batches(list(dict.fromkeys(ids)))
-        for row in connection.execute(_alive(attribution, now).where(t.item.c.id.in_(batch))).mappings()
+        row.id: _item(*wanted[row.id], value, row.created_at, row.updated_at, row.expires_at)
+        for row, value in zip(rows, values, strict=True)
     }
     return [found.get(one) for one in ids]
 
@@ -92,14 +113,14 @@ def read(
 def touch(
     connection: Connection,
     attribution: Attribution,
-    keys: Sequence[tuple[tuple[str, ...], str]],
+    keys: Sequence[Place],
     *,
     ttl: float,
     now: datetime,
 ) -> None:
     """Move the expiry of items that have one."""
     i, moment = t.item, to_micros(now)
-    for batch in _batches([_id(attribution, namespace, key) for namespace, key in keys]):
+    for batch in _batches(_ids(entity_key(attribution), keys)):
         connection.execute(
             update(i)
             .where(i.c.entity_id == entity_key(attribution), i.c.id.in_(batch), i.c.expires_at > moment)
@@ -124,38 +145,119 @@ def search(
     Values may be encrypted, and every dialect compares JSON differently: conditions are met here, over the entity's
     own items.
     """
-    query = _alive(attribution, now).order_by(t.item.c.updated_at.desc(), t.item.c.id)
-    if prefix and (begins := _begins(prefix, codec)) is not None:
-        query = query.where(t.item.c.namespace.startswith(begins, autoescape=True))
-    wanted = None if space is None else derived_key("space", space.key)
-    found: list[FoundItem] = []
     end = None if limit is None else offset + limit
-    if end == 0:
+    if end is not None and end <= offset:
         return []
-    read: dict[str, tuple[str, ...]] = {}
-    for row in connection.execute(query).mappings():
-        stored = row["namespace"]
-        namespace = read.get(stored) or read.setdefault(stored, _namespace(stored, codec))
-        if namespace[: len(prefix)] != prefix:
-            continue
-        one = _item(row, codec, namespace)
-        if all(meets(one.value, condition) for condition in conditions):
-            found.append(FoundItem(one, _vectors(row, space) if space and row["space_id"] == wanted else None))
-            if len(found) == end:
-                break
-    return found[offset:end]
+    found: list[FoundItem] = []
+    known: dict[str, tuple[str, ...]] = {}
+    passed = 0
+    reading = _FULL if space is None else (*_FULL, *_VECTORS)
+    space_key = "" if space is None else derived_key("space", space.key)
+    for rows in _newest(connection, attribution, prefix, codec, now=now, reading=reading, page=end):
+        for row, value in zip(rows, parsed(codec.decode(row[2]) for row in rows), strict=True):
+            stored = row[0]
+            if (namespace := known.get(stored)) is None:
+                namespace = known[stored] = _namespace(stored, codec)
+            if namespace[: len(prefix)] != prefix or (conditions and not all(meets(value, one) for one in conditions)):
+                continue
+            passed += 1
+            if passed > offset:
+                item = _item(namespace, codec.decode(row[1]), value, row[3], row[4], row[5])
+                found.append(FoundItem(item, None if space is None else _vectors(row, space, space_key)))
+            if passed == end:
+                return found
+    return found
+
+
+def vectors(
+    connection: Connection,
+    attribution: Attribution,
+    prefix: tuple[str, ...],
+    codec: Codec,
+    *,
+    conditions: Sequence[Condition],
+    space: Space,
+    now: datetime,
+) -> list[tuple[Place, NDArray[np.float32] | None]]:
+    """The places of what `search` finds and its vectors; values are read where there are conditions."""
+    found: list[tuple[Place, NDArray[np.float32] | None]] = []
+    known: dict[str, tuple[str, ...]] = {}
+    space_key = derived_key("space", space.key)
+    reading = (*_VECTORS, "namespace", "item_key", *(["content"] if conditions else []))
+    for rows in _newest(connection, attribution, prefix, codec, now=now, reading=reading, page=None):
+        values = parsed(codec.decode(row.content) for row in rows) if conditions else repeat(None, len(rows))
+        for row, value in zip(rows, values, strict=True):
+            if (namespace := known.get(row.namespace)) is None:
+                namespace = known[row.namespace] = _namespace(row.namespace, codec)
+            if namespace[: len(prefix)] == prefix and all(meets(value, one) for one in conditions):
+                found.append(((namespace, codec.decode(row.item_key)), _vectors(row, space, space_key)))
+    return found
+
+
+def _newest(
+    connection: Connection,
+    attribution: Attribution,
+    prefix: tuple[str, ...],
+    codec: Codec,
+    *,
+    now: datetime,
+    reading: tuple[str, ...],
+    page: int | None,
+) -> Iterator[Sequence[Any]]:
+    """Rows of the entity that may be under the prefix, latest update first: `page` of them, then more at a time.
+
+    Namespaces deeper than the scopes reach, and those that older versions wrote, are told apart by who reads them.
+    """
+    entity = entity_key(attribution)
+    depth = min(len(prefix), len(t.ITEM_SCOPES))
+    given = {"entity": entity, "moment": to_micros(now)}
+    if depth:
+        given |= {"scope": _scope(entity, prefix[:depth], codec), "begins": _begins(prefix, codec)}
+    after: dict[str, Any] = {}
+    while True:
+        rows = connection.execute(_page(depth, reading, page, bool(after)), {**given, **after}).all()
+        yield rows
+        if page is None or len(rows) < page:
+            return
+        after, page = {"before": rows[-1].updated_at, "id": rows[-1].id}, page * 4
+
+
+@lru_cache(maxsize=64)
+def _page(depth: int, reading: tuple[str, ...], size: int | None, again: bool) -> Any:
+    """The statement for a page of rows; the same object each time, so that it is compiled once."""
+    i = t.item
+    # An empty text may come as NULL, which is read as such without a look at every value here.
+    columns = [type_coerce(i.c[name], t.LONG_TEXT).label(name) if name in _TEXTS else i.c[name] for name in reading]
+    query = select(*columns, *(i.c[name] for name in ("updated_at", "id") if name not in reading)).where(_ALIVE)
+    if again:
+        before = bindparam("before", type_=BigInteger)
+        query = query.where(
+            or_(i.c.updated_at < before, and_(i.c.updated_at == before, i.c.id < bindparam("id", type_=String)))
+        )
+    if not depth:
+        return _ordered(query, i.c, size)
+    scoped = query.where(i.c[t.ITEM_SCOPES[depth - 1]] == bindparam("scope", type_=String))
+    # What an older version wrote has no scope.
+    former = query.where(
+        i.c[t.ITEM_SCOPES[0]].is_(None), i.c.namespace.startswith(bindparam("begins", type_=String), escape="/")
+    )
+    if size is not None:
+        scoped, former = (select(_ordered(one, i.c, size).subquery()) for one in (scoped, former))
+    both = union_all(scoped, former)
+    return _ordered(both, both.selected_columns, size)
+
+
+def _ordered(query: Any, columns: Any, size: int | None) -> Any:
+    return query.order_by(columns.updated_at.desc(), columns.id.desc()).limit(size)
 
 
 def namespaces(
     connection: Connection, attribution: Attribution, prefix: tuple[str, ...], codec: Codec, *, now: datetime
 ) -> list[tuple[str, ...]]:
     """Namespaces in use."""
-    moment = to_micros(now)
-    i = t.item
-    query = select(i.c.namespace).where(
-        i.c.entity_id == entity_key(attribution), or_(i.c.expires_at.is_(None), i.c.expires_at > moment)
-    )
-    every = {tuple(json.loads(codec.decode(stored))) for stored in connection.execute(query).scalars()}
+    given = {"entity": entity_key(attribution), "moment": to_micros(now)}
+    stored = connection.execute(select(t.item.c.namespace).where(_ALIVE), given).scalars()
+    every = {_namespace(one, codec) for one in set(stored)}
     return sorted(one for one in every if one[: len(prefix)] == prefix)
 
 
@@ -164,42 +266,57 @@ def sweep(connection: Connection, *, now: datetime) -> int:
     return connection.execute(t.item.delete().where(t.item.c.expires_at <= to_micros(now))).rowcount
 
 
-def _id(attribution: Attribution, namespace: tuple[str, ...], key: str) -> str:
-    return derived_key("item", entity_key(attribution), len(namespace), *namespace, key)
+_FULL = ("namespace", "item_key", "content", "created_at", "updated_at", "expires_at")
+_VECTORS = ("space_id", "vectors")
+_TEXTS = ("item_key", "content")
+_ALIVE = and_(
+    t.item.c.entity_id == bindparam("entity", type_=String),
+    or_(t.item.c.expires_at.is_(None), t.item.c.expires_at > bindparam("moment", type_=BigInteger)),
+)
+_NAMED = select(*(t.item.c[name] for name in ("id", *_FULL[2:]))).where(
+    _ALIVE, t.item.c.id.in_(bindparam("ids", expanding=True))
+)
 
 
-def _alive(attribution: Attribution, now: datetime) -> Any:
-    i = t.item
-    unexpired = or_(i.c.expires_at.is_(None), i.c.expires_at > to_micros(now))
-    return select(i).where(i.c.entity_id == entity_key(attribution), unexpired)
-
-
-def _item(row: RowMapping, codec: Codec, namespace: tuple[str, ...]) -> Item:
+def _item(namespace: tuple[str, ...], key: str, value: Any, created: int, updated: int, expires: int | None) -> Item:
+    made = from_micros(created)
+    # Most were never replaced.
     return Item(
-        namespace=namespace,
-        key=codec.decode(row["item_key"]),
-        value=json.loads(codec.decode(row["content"])),
-        created_at=from_micros(row["created_at"]),
-        updated_at=from_micros(row["updated_at"]),
-        expires_at=optional_time(row["expires_at"]),
+        namespace, key, value, made, made if updated == created else from_micros(updated), optional_time(expires)
     )
+
+
+def _ids(entity: str, keys: Sequence[Place]) -> list[str]:
+    return [derived_key("item", entity, len(namespace), *namespace, key) for namespace, key in keys]
+
+
+def _scopes(entity: str, namespace: tuple[str, ...], codec: Codec) -> dict[str, str | None]:
+    """One for each beginning of the namespace; the first is never missing, which tells it from what is older."""
+    return {
+        name: _scope(entity, namespace[:depth], codec) if depth <= max(1, len(namespace)) else None
+        for depth, name in enumerate(t.ITEM_SCOPES, 1)
+    }
+
+
+def _scope(entity: str, labels: tuple[str, ...], codec: Codec) -> str:
+    return codec.fingerprint(json.dumps(["scope", entity, *labels]))
 
 
 def _namespace(stored: str, codec: Codec) -> tuple[str, ...]:
     return tuple(json.loads(codec.decode(stored)))
 
 
-def _begins(prefix: tuple[str, ...], codec: Codec) -> str | None:
-    """How the text of such a namespace begins; None where it is stored encrypted. Rows are checked all the same."""
+def _begins(prefix: tuple[str, ...], codec: Codec) -> str:
+    """How the text of such a namespace begins, as a pattern; anything, where it is stored encrypted."""
     text = json.dumps(prefix)
-    return text[:-1] if codec.encode(text) == text else None
+    return "".join(f"/{c}" if c in "/%_" else c for c in text[:-1]) if codec.encode(text) == text else ""
 
 
-def _vectors(row: RowMapping, space: Space) -> NDArray[np.float32] | None:
-    stored = row["vectors"]
-    if stored is None or len(stored) % (4 * space.dimension):
+def _vectors(row: Any, space: Space, space_key: str) -> NDArray[np.float32] | None:
+    stored, size = row.vectors, space.dimension
+    if stored is None or row.space_id != space_key or len(stored) % (4 * size):
         return None
-    return np.frombuffer(stored, dtype="<f4").reshape(-1, space.dimension)
+    return np.frombuffer(stored, dtype="<f4").reshape(-1, size)
 
 
 def _batches(keys: list[str]) -> list[list[str]]:

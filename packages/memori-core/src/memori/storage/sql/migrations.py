@@ -19,7 +19,7 @@ from ..values import to_micros
 from . import fulltext, locks
 from .dialects import Traits, insert_missing, traits_of
 from .engine import Database
-from .schema import fact, mention, metadata, process_attribute, schema_version, search
+from .schema import ITEM_SCOPES, fact, item, mention, metadata, process_attribute, schema_version, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +99,24 @@ def _find_tiers(inspector: Inspector, traits: Traits) -> Iterator[ExecutableDDLE
     yield from _index(inspector, "ix_memori_fact_tier")
 
 
-def _index(inspector: Inspector, name: str) -> Iterator[ExecutableDDLElement]:
-    if not inspector.has_table(fact.name):
+def _scope_items(inspector: Inspector, traits: Traits) -> Iterator[ExecutableDDLElement]:
+    """Indexes of items by the beginning of their namespace; what is stored already gets a scope when it is replaced."""
+    if not inspector.has_table(item.name):
+        return  # a plan for an empty database
+    columns = {column["name"] for column in inspector.get_columns(item.name)}
+    yield from (_AddColumn(column) for column in item.columns if column.name not in columns)
+    for name in ("ix_memori_item_newest", *(f"ix_memori_item_{scope}" for scope in ITEM_SCOPES)):
+        yield from _index(inspector, name, item)
+    former = "ix_memori_item_entity"
+    if former in {str(index["name"]) for index in inspector.get_indexes(item.name)}:
+        yield DropIndex(Index(former, Table(item.name, MetaData(), Column("entity_id")).c.entity_id))
+
+
+def _index(inspector: Inspector, name: str, of: Table = fact) -> Iterator[ExecutableDDLElement]:
+    if not inspector.has_table(of.name):
         return  # a plan for an empty database: the first step makes the table with its indexes
-    if name not in {str(index["name"]) for index in inspector.get_indexes(fact.name)}:
-        yield from (CreateIndex(index) for index in fact.indexes if index.name == name)
+    if name not in {str(index["name"]) for index in inspector.get_indexes(of.name)}:
+        yield from (CreateIndex(index) for index in of.indexes if index.name == name)
 
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -111,6 +124,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, "find the newest facts of a kind by an index", _order_facts),
     Migration(3, "find what a message said and what took a fact's place", _trace_facts),
     Migration(4, "find the facts of a tier by an index", _find_tiers),
+    Migration(5, "find the items of a namespace by an index", _scope_items),
 )
 NEWEST = MIGRATIONS[-1].version
 BEGUN = 0

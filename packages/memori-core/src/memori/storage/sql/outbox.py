@@ -6,15 +6,16 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, null, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from ...keys import new_key
 from ...model import Attribution, JobState, QueuedJob, QueueStatus
 from ..base import Codec, Job
 from ..turns import SPARE, in_turn
-from ..values import entity_key, optional_micros, to_micros, to_queued_job, to_stored_message
+from ..values import entity_key, optional_micros, to_micros, to_queued_job, to_stored_messages
 from . import schema as t
+from .conversations import stored_columns
 from .dialects import traits_of
 from .sessions import in_scope
 
@@ -76,13 +77,13 @@ def lease(connection: Connection, codec: Codec, *, limit: int, seconds: float, n
 def _job(connection: Connection, row: RowMapping, codec: Codec) -> Job:
     m = t.message
     found = connection.execute(
-        select(m)
+        select(*stored_columns(literal(row["session"]), null()))
         .where(m.c.session_id == row["session_id"], m.c.entity_id == row["entity_id"])
         .where(m.c.position <= row["last_position"])
         .order_by(m.c.position.desc())
         .limit(row["last_position"] - row["first_position"] + 1 + CONTEXT_MESSAGES)
-    ).mappings()
-    stored = [to_stored_message({**one, "session": row["session"]}, codec) for one in reversed(found.all())]
+    )
+    stored = to_stored_messages(reversed(found.all()), codec)
     return Job(
         id=row["id"],
         token=row["lease_token"],

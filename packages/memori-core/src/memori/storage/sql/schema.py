@@ -293,6 +293,8 @@ job = _table(
     Index("ix_memori_job_entity", "entity_id", "state"),
 )
 
+ITEM_SCOPES = ("scope_1", "scope_2", "scope_3")
+
 item = _table(
     "memori_item",
     Column("id", KEY, primary_key=True),
@@ -305,6 +307,9 @@ item = _table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
-    Index("ix_memori_item_entity", "entity_id", "updated_at"),
+    # Fingerprints of the namespace's first label, first two and first three; none in what older versions wrote.
+    *(Column(name, String(64)) for name in ITEM_SCOPES),
+    Index("ix_memori_item_newest", "entity_id", "updated_at", "id"),
+    *(Index(f"ix_memori_item_{name}", "entity_id", name, "updated_at", "id") for name in ITEM_SCOPES),
     Index("ix_memori_item_expiry", "expires_at"),
 )

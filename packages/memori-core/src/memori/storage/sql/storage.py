@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from ...embedding.base import Space
@@ -149,6 +151,11 @@ class SQLStorage(Storage):
             return conversations.messages(
                 connection, attribution, self._codec, conversation_id=conversation_id, limit=limit, before=before
             )
+
+    def payloads(self, attribution: Attribution, *, limit: int | None = None) -> Sequence[Mapping[str, Any] | None]:
+        """Read native messages, oldest first."""
+        with self._read() as connection:
+            return conversations.payloads(connection, attribution, self._codec, limit=limit)
 
     def conversations(self, attribution: Attribution, *, limit: int = 100, offset: int = 0) -> list[Conversation]:
         """Read conversations, newest first."""
@@ -429,6 +436,21 @@ class SQLStorage(Storage):
                 connection, attribution, prefix, self._codec, conditions=conditions, space=space, limit=limit,
                 offset=offset, now=now,
             )  # fmt: skip
+
+    def item_vectors(
+        self,
+        attribution: Attribution,
+        prefix: tuple[str, ...],
+        *,
+        conditions: Sequence[Condition] = (),
+        space: Space,
+        now: datetime,
+    ) -> list[tuple[tuple[tuple[str, ...], str], NDArray[np.float32] | None]]:
+        """Read the vectors of items under a prefix."""
+        with self._read() as connection:
+            return items.vectors(
+                connection, attribution, prefix, self._codec, conditions=conditions, space=space, now=now
+            )
 
     def item_namespaces(
         self, attribution: Attribution, prefix: tuple[str, ...] = (), *, now: datetime

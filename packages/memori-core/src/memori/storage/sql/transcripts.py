@@ -6,15 +6,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, literal, null, select, update
 
 from ...errors import MissingAttributionError, VersionConflictError
 from ...model import Attribution, Message, Transcript
 from ..alignment import common_prefix
 from ..base import Codec, StorageOptions, Turn
-from ..values import entity_key, session_key, to_stored_message
+from ..values import entity_key, session_key, to_stored_messages
 from . import schema as t
-from .conversations import append
+from .conversations import append, stored_columns
 from .sessions import named_session
 
 _BATCH = 500
@@ -25,13 +25,14 @@ def read(connection: Connection, attribution: Attribution, codec: Codec, *, arch
     key = _key(attribution)
     version = connection.execute(select(t.session.c.version).where(t.session.c.id == key)).scalar() or 0
     m = t.message
-    query = select(m).where(m.c.session_id == key, m.c.entity_id == entity_key(attribution)).order_by(m.c.position)
+    columns = stored_columns(literal(attribution.session_id), null())
+    query = (
+        select(*columns).where(m.c.session_id == key, m.c.entity_id == entity_key(attribution)).order_by(m.c.position)
+    )
     if archived is not None:
         query = query.where(m.c.archived == int(archived))
-    rows = connection.execute(query).mappings()
-    return Transcript(
-        version, tuple(to_stored_message({**row, "session": attribution.session_id}, codec) for row in rows)
-    )
+    found = connection.execute(query.order_by(m.c.position))
+    return Transcript(version, tuple(to_stored_messages(found, codec)))
 
 
 def replace(
