@@ -525,7 +525,7 @@ UPDATE memori_augmentation_job SET state=:state, attempts=:attempts, next_attemp
 
 SELECT memori_entity.revision, memori_entity.generation, memori_embedding_space.embedder, memori_embedding_space.model, memori_embedding_space.dimension
 FROM memori_entity LEFT OUTER JOIN memori_embedding_space ON memori_embedding_space.id = memori_entity.active_space
-WHERE memori_entity.id = :id_1;
+WHERE memori_entity.id = :entity;
 
 UPDATE memori_augmentation_job SET state=:state, lease_token=:lease_token, lease_until=:lease_until, last_error=:last_error, finished_at=:finished_at WHERE memori_augmentation_job.id = :id_1 AND memori_augmentation_job.state = :state_1 AND memori_augmentation_job.lease_token = :lease_token_1;
 
@@ -588,15 +588,15 @@ WHERE memori_entity_fact.entity_id = :entity_id_1 AND (memori_entity_fact.valid_
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
-WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = :coalesce_1 AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
+WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = :entity AND memori_entity_fact.id IN (__[POSTCOMPILE_among]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
-WHERE memori_entity_fact.entity_id = :entity_id_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_1]) AND memori_entity_fact.slot IN (__[POSTCOMPILE_slot_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_1]) AND memori_entity_fact.slot IN (__[POSTCOMPILE_among_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
-WHERE memori_entity_fact.entity_id = :entity_id_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_1]) AND memori_entity_fact.fingerprint IN (__[POSTCOMPILE_fingerprint_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_1]) AND memori_entity_fact.fingerprint IN (__[POSTCOMPILE_among_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
 
 SELECT memori_fact_embedding.fact_id, memori_fact_embedding.vector
 FROM memori_fact_embedding JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_embedding.fact_id
@@ -622,20 +622,28 @@ SELECT memori_entity_fact.id, memori_entity_fact.search_text, memori_entity_fact
 FROM memori_entity_fact
 WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.revision > :revision_1 AND memori_entity_fact.revision <= :revision_2 ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
 
-SELECT memori_entity_fact.id, memori_entity_fact.search_text
+SELECT named.fact_id, (SELECT memori_entity_fact.search_text
+FROM memori_entity_fact
+WHERE memori_entity_fact.id = named.fact_id AND coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = :coalesce_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) = :coalesce_2) AS text
+FROM (SELECT best.matched AS matched, best.ordinal AS ordinal, (SELECT memori_fact_search.fact_id
+FROM memori_fact_search
+WHERE memori_fact_search.ordinal = best.ordinal) AS fact_id
 FROM (SELECT found.ordinal AS ordinal, count(*) AS matched
 FROM (SELECT memori_fact_search.ordinal AS ordinal
 FROM memori_fact_search
 WHERE memori_fact_search.entity_id = :entity_id_1 AND memori_fact_search.tokens LIKE :tokens_1 UNION ALL SELECT memori_fact_search.ordinal AS ordinal
 FROM memori_fact_search
 WHERE memori_fact_search.entity_id = :entity_id_2 AND memori_fact_search.tokens LIKE :tokens_2) found GROUP BY found.ordinal ORDER BY count(*) DESC, found.ordinal DESC
- FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY) best JOIN memori_fact_search ON memori_fact_search.ordinal = best.ordinal JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_search.fact_id
-WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = :coalesce_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) = :coalesce_2 ORDER BY best.matched DESC, best.ordinal DESC;
+ FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY) best) named ORDER BY named.matched DESC, named.ordinal DESC;
 
 SELECT memori_knowledge_graph.fact_id, subject.name AS subject_name, subject.type AS subject_type, memori_predicate.name AS predicate_name, target.name AS target_name, target.type AS target_type
 FROM memori_knowledge_graph JOIN memori_entity_fact ON memori_entity_fact.id = memori_knowledge_graph.fact_id JOIN memori_node subject ON subject.id = memori_knowledge_graph.subject_id JOIN memori_predicate ON memori_predicate.id = memori_knowledge_graph.predicate_id JOIN memori_node target ON target.id = memori_knowledge_graph.object_id
 WHERE memori_knowledge_graph.entity_id = :entity_id_1 AND memori_entity_fact.status = :status_1 ORDER BY memori_knowledge_graph.id
  FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+
+SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
+FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
+WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = :coalesce_1 AND memori_entity_fact.id IN (__[POSTCOMPILE_among_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
 
 UPDATE memori_entity SET revision=:revision WHERE memori_entity.id = :id_1;
 
@@ -664,22 +672,22 @@ SELECT memori_session.id, memori_session.external_id
 FROM memori_session
 WHERE memori_session.entity_id = :entity_id_1 AND memori_session.external_id = :external_id_1;
 
-SELECT memori_conversation_message.id, memori_conversation_message.native_id
-FROM memori_conversation_message
+SELECT memori_conversation_message.id, memori_conversation_message.native_id, memori_session.process_id
+FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id
 WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.id = :id_1 ORDER BY memori_conversation_message.session_id, memori_conversation_message.position;
 
-SELECT memori_conversation_message.id, memori_conversation_message.native_id
-FROM memori_conversation_message
+SELECT memori_conversation_message.id, memori_conversation_message.native_id, memori_session.process_id
+FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id
 WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.session_id IN (SELECT memori_session.id
 FROM memori_session
 WHERE memori_session.entity_id = :entity_id_2) AND memori_conversation_message.native_id = :native_id_1 ORDER BY memori_conversation_message.session_id, memori_conversation_message.position;
 
-SELECT memori_conversation_message.id, memori_conversation_message.native_id
-FROM memori_conversation_message
+SELECT memori_conversation_message.id, memori_conversation_message.native_id, memori_session.process_id
+FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id
 WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.conversation_id IN (__[POSTCOMPILE_conversation_id_1]) ORDER BY memori_conversation_message.session_id, memori_conversation_message.position;
 
-SELECT memori_conversation_message.id, memori_conversation_message.native_id
-FROM memori_conversation_message
+SELECT memori_conversation_message.id, memori_conversation_message.native_id, memori_session.process_id
+FROM memori_conversation_message JOIN memori_session ON memori_session.id = memori_conversation_message.session_id
 WHERE memori_conversation_message.entity_id = :entity_id_1 AND memori_conversation_message.session_id IN (__[POSTCOMPILE_session_id_1]) ORDER BY memori_conversation_message.session_id, memori_conversation_message.position;
 
 SELECT memori_entity_fact_mention.fact_id, memori_entity_fact_mention.message_id, memori_conversation_message.said_at
@@ -692,7 +700,7 @@ WHERE memori_entity_fact_mention.entity_id = :entity_id_1 AND memori_entity_fact
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
-WHERE memori_entity_fact.entity_id = :entity_id_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_1]) AND memori_entity_fact.superseded_by IN (__[POSTCOMPILE_superseded_by_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
+WHERE memori_entity_fact.entity_id = :entity_id_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_1]) AND memori_entity_fact.superseded_by IN (__[POSTCOMPILE_among_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
 
 UPDATE memori_conversation SET summary=:summary WHERE memori_conversation.id = (SELECT memori_conversation_message.conversation_id
 FROM memori_conversation_message
@@ -736,7 +744,7 @@ WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.status 
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
-WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = :coalesce_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_2]) AND memori_entity_fact.id IN (__[POSTCOMPILE_id_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
+WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = :coalesce_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) IN (__[POSTCOMPILE_coalesce_2]) AND memori_entity_fact.id IN (__[POSTCOMPILE_among_1]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
 
 SELECT count(*) AS count_1
 FROM memori_entity_fact
