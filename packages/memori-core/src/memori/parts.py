@@ -187,15 +187,24 @@ class Parts:
         return Pipeline(
             self._storage,
             self.embedder,
-            assembly.extractor(self._extractor, self.plugins).lent(
-                assembly.host(self.settings, self.plugins, lambda model: self.llm.structured(model))
-            ),
+            self._lent(assembly.extractor(self._extractor, self.plugins)),
             self.plugins,
             self._codec or PlainCodec(),
             max_attempts=self.settings.max_attempts,
             extraction_timeout=self.settings.extraction_timeout,
             written=self.follow,
         )
+
+    def _lent(self, extractor: Extractor) -> Extractor:
+        """The extractor with what this object lends it, if it asks for that: a plugin's may have `extract` alone."""
+        from . import assembly
+
+        lent = getattr(extractor, "lent", None)
+        if lent is None:
+            return extractor
+        host = assembly.host(self.settings, self.plugins, lambda model: self.llm.structured(model))
+        made: Extractor = lent(host)
+        return made
 
     @lazy
     def _consolidation(self) -> Consolidation:

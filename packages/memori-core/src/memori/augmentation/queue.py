@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .. import telemetry
-from ..errors import MemoriError, StorageError
+from ..errors import StorageError
 from ..model import Attribution, JobState, QueuedJob, QueueStatus
 from ..process import on_fork
 from .lease import Lease
@@ -107,7 +107,7 @@ class Augmentation:
         """Work off leased jobs; called by the worker. An extractor or embedder that cannot be loaded fails them."""
         try:
             pipeline = self._pipeline()
-        except (MemoriError, ImportError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - anybody's part may raise anything; the job says why
             for job in jobs:
                 give_back(self.storage, job, error, max_attempts=self._max_attempts)
                 lease.let_go(job)

@@ -23,7 +23,7 @@ def without_context(job: Job) -> Job:
 def turn_of(extractor: Extractor, storage: Storage, job: Job) -> Turn:
     """The turn of a job, with what is known already where the extractor reads it."""
     turn = Turn(job.attribution, job.messages, job.context)
-    if not extractor.reads_memories:
+    if not getattr(extractor, "reads_memories", Extractor.reads_memories):
         return turn
     return replace(turn, memories=_memories(storage, job), summary=summary_so_far(storage, job))
 
