@@ -41,7 +41,7 @@ WITH_LANGCHAIN = .venv-langchain-$(VERSIONS)
 langchain: uv ## Test with the oldest LangChain that is allowed; VERSIONS=highest: with the newest
 	@$(UV) venv --quiet --clear $(WITH_LANGCHAIN)
 	@$(UV) pip install --quiet --python $(WITH_LANGCHAIN) \
-		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1'
+		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1' 'pytest-timeout>=2.4'
 	@$(UV) pip install --quiet --python $(WITH_LANGCHAIN) --resolution $(VERSIONS) \
 		-r packages/memori-langchain/pyproject.toml --extra agents 'memori-langchain @ ./packages/memori-langchain' \
 		'langchain-openai>=1.7' 'langchain-tests>=1.1.9' 'langmem>=0.0.30'
@@ -51,7 +51,7 @@ WITH_PYDANTIC_AI = .venv-pydantic-ai-$(VERSIONS)
 pydanticai: uv ## Test with the oldest Pydantic AI that is allowed; VERSIONS=highest: with the newest
 	@$(UV) venv --quiet --clear $(WITH_PYDANTIC_AI)
 	@$(UV) pip install --quiet --python $(WITH_PYDANTIC_AI) \
-		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1'
+		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1' 'pytest-timeout>=2.4'
 	@$(UV) pip install --quiet --python $(WITH_PYDANTIC_AI) --resolution $(VERSIONS) \
 		-r packages/memori-pydantic-ai/pyproject.toml 'memori-pydantic-ai @ ./packages/memori-pydantic-ai' \
 		'pydantic-ai-slim[anthropic,dbos,openai]'
@@ -61,7 +61,7 @@ WITH_LLAMAINDEX = .venv-llamaindex-$(VERSIONS)
 llamaindex: uv ## Test with the oldest LlamaIndex that is allowed; VERSIONS=highest: with the newest
 	@$(UV) venv --quiet --clear $(WITH_LLAMAINDEX)
 	@$(UV) pip install --quiet --python $(WITH_LLAMAINDEX) \
-		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1'
+		'memori-core[anthropic,conformance,google,openai] @ ./packages/memori-core' 'pytest>=8.4' 'pytest-asyncio>=1.1' 'pytest-timeout>=2.4'
 	@$(UV) pip install --quiet --python $(WITH_LLAMAINDEX) --resolution $(VERSIONS) \
 		-r packages/memori-llamaindex/pyproject.toml 'memori-llamaindex @ ./packages/memori-llamaindex'
 	@$(WITH_LLAMAINDEX)/bin/python -m pytest -q tests/llamaindex
