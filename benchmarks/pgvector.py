@@ -22,7 +22,7 @@ from memori import Attribution, Memori
 from memori.embedding.onnx import MiniLMEmbedder
 from memori.recall.shared import SharedCandidates
 from memori.settings import Settings
-from memori.storage.base import FactChanges, StorageOptions
+from memori.storage.records import FactChanges, StorageOptions
 from memori.storage.sql.pgvector import PgvectorIndex
 from memori.storage.sql.storage import SQLStorage
 from memori.text import terms

@@ -34,7 +34,7 @@ from memori.recall.entity_index import EntityIndex
 from memori.recall.index.faiss import FaissIndex
 from memori.recall.index.words import WordIndex, highest
 from memori.settings import Settings
-from memori.storage.base import FactChanges, NewFact, StorageOptions, Turn
+from memori.storage.records import FactChanges, NewFact, StorageOptions, Turn
 from memori.storage.sql.storage import SQLStorage
 from memori.text import fold, terms
 from numpy.typing import NDArray

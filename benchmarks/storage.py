@@ -24,8 +24,9 @@ from memori import Attribution, Message
 from memori.embedding.base import Space
 from memori.keys import new_key
 from memori.model import Fact
-from memori.storage.base import FactChanges, NewFact, Storage, StorageOptions, Turn
+from memori.storage.base import Storage
 from memori.storage.mongodb.storage import MongoStorage
+from memori.storage.records import FactChanges, NewFact, StorageOptions, Turn
 from memori.storage.sql.storage import SQLStorage
 from memori.text import terms
 

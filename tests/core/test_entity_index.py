@@ -11,7 +11,7 @@ from memori.model import Attribution
 from memori.recall.entity_index import EntityIndex
 from memori.recall.index.faiss import FaissIndex
 from memori.recall.index_cache import IndexCache
-from memori.storage.base import Delta, EntityState, FactChanges, IndexRow, StorageOptions
+from memori.storage.records import Delta, EntityState, FactChanges, IndexRow, StorageOptions
 from memori.storage.sql.storage import SQLStorage
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)

@@ -549,7 +549,7 @@ def test_unknown_facts_are_named(memori):
 
 
 def test_a_locked_database_says_so_and_takes_the_turn_later(tmp_path):
-    from memori.storage.base import StorageOptions
+    from memori.storage.records import StorageOptions
     from memori.storage.sql.storage import SQLStorage
 
     path = tmp_path / "m.db"

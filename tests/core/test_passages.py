@@ -13,7 +13,7 @@ from memori.embedding.hashing import HashingEmbedder
 from memori.embedding.onnx import MiniLMEmbedder
 from memori.errors import EmbeddingError
 from memori.model import Fact
-from memori.storage.base import Unembedded
+from memori.storage.records import Unembedded
 
 ADA = Attribution("ada", "bot")
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(

@@ -18,7 +18,7 @@ from memori.recall.index.base import IndexServer
 from memori.recall.index.qdrant import QdrantIndex
 from memori.recall.shared import FAILED
 from memori.settings import Settings
-from memori.storage.base import Retirement
+from memori.storage.records import Retirement
 from qdrant_client import QdrantClient
 
 ANN, BEN = Attribution("ann"), Attribution("ben")

@@ -11,7 +11,7 @@ import pytest
 from memori import Attribution, Memori
 from memori.embedding.hashing import HashingEmbedder
 from memori.errors import EmbeddingError, IdentityError, StorageError
-from memori.storage.base import StorageOptions
+from memori.storage.records import StorageOptions
 from memori.storage.sql.storage import SQLStorage
 
 ADA, BOB = (Attribution(name, "bot", namespace="default") for name in ("ada", "bob"))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from memori import Memori, hookimpl
 from memori.model import Fact, Recalled
 from memori.recall.repeated import ShownOnce
-from memori.storage.base import IndexRow
+from memori.storage.records import IndexRow
 from memori.text import terms
 
 from .conftest import ADA

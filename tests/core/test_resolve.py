@@ -12,7 +12,7 @@ from memori.augmentation.extraction.base import Extractor
 from memori.augmentation.resolve import Claim, Known, resolve
 from memori.keys import new_key
 from memori.model import Ending, Fact, Proposal
-from memori.storage.base import NewFact
+from memori.storage.records import NewFact
 from memori.text import fold
 
 from tests.core.conftest import ADA, BOB

@@ -25,7 +25,7 @@ from memori.recall.entity_index import EntityIndex
 from memori.recall.index.faiss import FaissIndex
 from memori.recall.index_cache import IndexCache
 from memori.recall.saved_indexes import SavedIndexes, folder
-from memori.storage.base import FactChanges, Retirement, StorageOptions
+from memori.storage.records import FactChanges, Retirement, StorageOptions
 from memori.storage.sql.storage import SQLStorage
 
 ADA = Attribution("ada", "bot", namespace="default")

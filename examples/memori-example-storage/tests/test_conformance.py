@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from memori.conformance import StorageConformance
-from memori.storage.base import Storage, StorageOptions
+from memori.storage.base import Storage
+from memori.storage.records import StorageOptions
 from memori_example_storage.storage import OneFileStorage
 
 

@@ -22,8 +22,8 @@ from memori.augmentation.extraction.base import Extractor, Turn
 from memori.augmentation.worker import serve
 from memori.model import Proposal
 from memori.settings import load
-from memori.storage.base import Job, StorageOptions
-from memori.storage.base import Turn as Said
+from memori.storage.records import Job, StorageOptions
+from memori.storage.records import Turn as Said
 from memori.storage.sql.storage import SQLStorage
 from sqlalchemy import event
 

@@ -81,7 +81,7 @@ def test_who_lost_a_lease_stops_and_stores_nothing(database: str, gate: Gate, ha
 
 
 def _nothing():
-    from memori.storage.base import FactChanges
+    from memori.storage.records import FactChanges
 
     return FactChanges()
 

@@ -10,7 +10,7 @@ import pytest
 from memori import Attribution, Memori, Message
 from memori.keys import new_key
 from memori.model import Fact, Triple
-from memori.storage.base import FactChanges, NewFact
+from memori.storage.records import FactChanges, NewFact
 
 from tests.core.cli.conftest import Run
 

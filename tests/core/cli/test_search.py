@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from memori import Attribution, Memori, Message
-from memori.storage.base import Turn
+from memori.storage.records import Turn
 
 from tests.core.cli.conftest import Run, said, write
 

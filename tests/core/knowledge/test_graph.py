@@ -16,7 +16,7 @@ from memori import Attribution, Memori, MemoriError, Message, Triple
 from memori.keys import new_key
 from memori.knowledge.graph import Graph
 from memori.model import Fact
-from memori.storage.base import FactChanges, NewFact, Retirement
+from memori.storage.records import FactChanges, NewFact, Retirement
 
 ADA_LIVES = Triple("Ada", "lives in", "Porto", "PERSON", "GPE")
 BEN_LIVES = Triple("Ben", "lives in", "Porto", "PERSON", "GPE")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memori.llm.base import spoken
 from memori.model import Attribution, Message, Receipt, ToolCall
-from memori.storage.base import StorageOptions, Turn
+from memori.storage.records import StorageOptions, Turn
 from memori.storage.sql.storage import SQLStorage
 
 from tests.core.llm.memories import WatchedMemory, block

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memori.model import Attribution, ToolCall
-from memori.storage.base import StorageOptions
+from memori.storage.records import StorageOptions
 from memori.storage.sql.storage import SQLStorage
 
 from tests.core.llm.memories import block

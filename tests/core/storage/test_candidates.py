@@ -12,7 +12,8 @@ from memori.recall.candidates import index_of
 from memori.recall.entity_index import EntityIndex
 from memori.recall.index.faiss import FaissIndex
 from memori.recall.scoring import Evidence, score
-from memori.storage.base import FactChanges, Retirement, Storage, StorageOptions, Turn
+from memori.storage.base import Storage
+from memori.storage.records import FactChanges, Retirement, StorageOptions, Turn
 from memori.storage.sql import candidates
 from memori.storage.sql.storage import SQLStorage
 

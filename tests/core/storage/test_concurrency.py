@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from memori import Attribution
-from memori.storage.base import Storage, StorageOptions
+from memori.storage.base import Storage
 from memori.storage.mongodb.storage import MongoStorage
+from memori.storage.records import StorageOptions
 from memori.storage.sql.storage import SQLStorage
 from pymongo import MongoClient
 from sqlalchemy import create_engine, text

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 from memori import Attribution, Fact
 from memori.keys import derived_key
-from memori.storage.base import FactChanges, NewFact, StorageOptions
+from memori.storage.records import FactChanges, NewFact, StorageOptions
 from memori.storage.sql.storage import SQLStorage
 from sqlalchemy import create_engine, event
 

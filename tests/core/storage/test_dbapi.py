@@ -14,8 +14,8 @@ from memori import Attribution, Memori
 from memori.conformance import ItemConformance, StorageConformance, TranscriptConformance
 from memori.errors import MemoriError, StorageError, StorageUnavailableError, UnknownConnectionError
 from memori.model import Message
-from memori.storage.base import StorageOptions, Turn
 from memori.storage.dbapi import DBAPIStorage
+from memori.storage.records import StorageOptions, Turn
 from sqlalchemy.engine import make_url
 
 from tests.core.storage.servers import mariadb, postgresql

@@ -16,7 +16,7 @@ from memori.conformance.items import put
 from memori.conformance.storage import ADA, NOW, SPACE, new_fact, said, turn
 from memori.embedding.base import Space
 from memori.model import Triple
-from memori.storage.base import FactChanges, FactVectors, NewAttribute, Restoration, Retirement, StorageOptions
+from memori.storage.records import FactChanges, FactVectors, NewAttribute, Restoration, Retirement, StorageOptions
 from memori.storage.sql import locks, migrations
 from memori.storage.sql.dialects import PRODUCTS, recognise
 from memori.storage.sql.engine import Database

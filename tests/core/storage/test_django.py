@@ -7,8 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 from memori.conformance import ItemConformance, ProvenanceConformance, StorageConformance, TranscriptConformance
-from memori.storage.base import StorageOptions
 from memori.storage.django.storage import DjangoStorage
+from memori.storage.records import StorageOptions
 
 from tests.core.storage import django_here
 from tests.core.storage.servers import mariadb, postgresql

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from memori import Attribution, Message, Receipt
 from memori.errors import StorageError, StorageUnavailableError
-from memori.storage.base import StorageOptions, Turn
+from memori.storage.records import StorageOptions, Turn
 from memori.storage.sql.storage import SQLStorage
 from sqlalchemy import create_engine, event
 

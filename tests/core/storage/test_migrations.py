@@ -9,7 +9,7 @@ from memori import Attribution
 from memori.cli.app import build
 from memori.conformance.storage import ADA, NOW, contents, new_fact, said, turn
 from memori.errors import SchemaError
-from memori.storage.base import FactChanges, ItemWrite, StorageOptions
+from memori.storage.records import FactChanges, ItemWrite, StorageOptions
 from memori.storage.sql import migrations
 from memori.storage.sql.schema import metadata
 from memori.storage.sql.storage import SQLStorage

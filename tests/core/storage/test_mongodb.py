@@ -21,10 +21,10 @@ from memori.errors import (
     StorageUnavailableError,
     UnknownConnectionError,
 )
-from memori.storage.base import FactChanges, ItemWrite, StorageOptions
 from memori.storage.mongodb import database
 from memori.storage.mongodb.failures import translate
 from memori.storage.mongodb.storage import MongoStorage
+from memori.storage.records import FactChanges, ItemWrite, StorageOptions
 from memori.text import terms
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import BulkWriteError

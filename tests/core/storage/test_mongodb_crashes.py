@@ -14,9 +14,9 @@ import pytest
 from memori.conformance.storage import ADA, NOW, SPACE, contents, new_fact, said, turn
 from memori.errors import StorageError, StorageUnavailableError
 from memori.model import Message
-from memori.storage.base import EntityState, FactChanges, ItemWrite, Retirement, StorageOptions
 from memori.storage.mongodb import journal, lease
 from memori.storage.mongodb.storage import MongoStorage
+from memori.storage.records import EntityState, FactChanges, ItemWrite, Retirement, StorageOptions
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
 

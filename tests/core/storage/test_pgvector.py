@@ -20,7 +20,7 @@ from memori.importing.transfer import copy_facts, copy_messages
 from memori.recall.entity_index import EntityIndex
 from memori.recall.index.faiss import FaissIndex
 from memori.recall.shared import FAILED, SharedCandidates
-from memori.storage.base import FactChanges, Retirement, StorageOptions
+from memori.storage.records import FactChanges, Retirement, StorageOptions
 from memori.storage.sql.pgvector import PgvectorIndex
 from memori.storage.sql.storage import SQLStorage
 from sqlalchemy import event

@@ -2,7 +2,7 @@
 
 import pytest
 from memori.conformance import ItemConformance, ProvenanceConformance, StorageConformance, TranscriptConformance
-from memori.storage.base import StorageOptions
+from memori.storage.records import StorageOptions
 from memori.storage.sql.storage import SQLStorage
 
 from tests.core.storage.servers import postgresql

@@ -17,7 +17,7 @@ from memori.errors import (
     UnknownConnectionError,
 )
 from memori.model import Message, Triple
-from memori.storage.base import FactChanges, StorageOptions
+from memori.storage.records import FactChanges, StorageOptions
 from memori.storage.sql.schema import metadata
 from memori.storage.sql.storage import SQLStorage
 from sqlalchemy import create_engine, event, func, select

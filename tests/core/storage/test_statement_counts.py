@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from memori.conformance.storage import ADA, NOW, SPACE, new_fact, said, turn
 from memori.model import Triple
-from memori.storage.base import FactChanges, Retirement, StorageOptions
+from memori.storage.records import FactChanges, Retirement, StorageOptions
 from memori.storage.sql.storage import SQLStorage
 from sqlalchemy import event
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memori.conformance.storage import ADA, BOB, NOW, new_fact
 from memori.errors import RevisionConflictError, SchemaError
-from memori.storage.base import EntityState, FactChanges, Retirement, StorageOptions
+from memori.storage.records import EntityState, FactChanges, Retirement, StorageOptions
 from memori.storage.sql import fulltext
 from memori.storage.sql.engine import Database
 from memori.storage.sql.storage import SQLStorage

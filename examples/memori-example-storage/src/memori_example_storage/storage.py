@@ -29,14 +29,14 @@ from memori.model import (
     Tier,
     Triple,
 )
-from memori.storage.base import (
+from memori.storage.base import Storage
+from memori.storage.records import (
     Delta,
     EntityState,
     FactChanges,
     FactVectors,
     IndexRow,
     Job,
-    Storage,
     StorageOptions,
     Turn,
     Unembedded,

@@ -42,7 +42,7 @@ from .model import (
     Transcript,
     Triple,
 )
-from .storage.base import Condition, Expectation, FoundItem, ItemWrite
+from .storage.records import Condition, Expectation, FoundItem, ItemWrite
 from .structured import StructuredModel, StructuredReply
 from .suppression import suppress, suppressed
 

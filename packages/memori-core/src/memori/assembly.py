@@ -14,8 +14,9 @@ from .plugins import Plugins, Seam
 from .process import on_fork
 from .recall.base import Reranker
 from .recall.index.base import IndexServer, SharedIndex, VectorIndex
-from .storage.base import Storage, StorageOptions
+from .storage.base import Storage
 from .storage.deferred import deferred
+from .storage.records import StorageOptions
 
 if TYPE_CHECKING:
     from .settings import Settings

@@ -482,7 +482,7 @@ class Memori(Parts):
     def _append(
         self, messages: tuple[Message, ...], who: Attribution, *, resent: int, conversation_id: str | None, join: bool
     ) -> Receipt:
-        from .storage.base import Turn
+        from .storage.records import Turn
 
         storage = self._ready()
         for answer in self.plugins.hook.memori_before_record.get_hookimpls():

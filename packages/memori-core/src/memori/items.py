@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from .embedding.base import Space
     from .model import Attribution, Item
-    from .storage.base import Condition, Expectation, FoundItem, ItemWrite, Storage
+    from .storage.base import Storage
+    from .storage.records import Condition, Expectation, FoundItem, ItemWrite
 
 Key = tuple[tuple[str, ...], str]
 """A namespace and a key in it."""

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from .recall.index.base import SharedIndex, VectorIndex
     from .recall.pipeline import Recall
     from .settings import Settings
-    from .storage.base import Codec, Storage
+    from .storage.base import Storage
+    from .storage.records import Codec
 
 _logger = logging.getLogger("memori.recall")
 
@@ -81,7 +82,7 @@ class Parts:
         from .plugins import Plugins
         from .recall.index.base import IndexServer
         from .settings import load
-        from .storage.base import StorageOptions
+        from .storage.records import StorageOptions
 
         named = {
             "namespace": namespace,

@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from .. import telemetry
 from ..model import KINDS, Attribution, Consolidated, Fact, Kind
 from ..process import on_fork
-from ..storage.base import FactChanges, Placement, Storage
+from ..storage.base import Storage
+from ..storage.records import FactChanges, Placement
 from ..text import words
 from .retry import unless_moved
 

@@ -19,7 +19,7 @@ from itertools import islice
 from ..errors import ExtractionError
 from ..model import Proposal
 from ..process import on_fork
-from ..storage.base import Job
+from ..storage.records import Job
 from .extraction.base import Extraction, Extractor, Turn
 from .lease import Lease
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..keys import derived_key
 from ..model import Fact, Proposal, StoredMessage, Triple
-from ..storage.base import Job
+from ..storage.records import Job
 from ..text import asks
 from .embedding import WINDOW, voiced
 from .proposals import sound_endings, sound_triples

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ..embedding.base import Embedder
 from ..embedding.vectors import embed_texts, learnt_space
 from ..model import Attribution, Fact
-from ..storage.base import FactVectors, Storage, Unembedded
+from ..storage.base import Storage
+from ..storage.records import FactVectors, Unembedded
 from .passages import split
 
 WINDOW = 2

@@ -14,7 +14,8 @@ from ..embedding.base import Embedder
 from ..embedding.vectors import embed_texts
 from ..errors import EmbeddingError, UnsupportedError
 from ..model import Attribution, Ending, Fact
-from ..storage.base import NewFact, Storage
+from ..storage.base import Storage
+from ..storage.records import NewFact
 from ..text import terms
 from .embedding import voiced
 from .resolve import Claim, Known

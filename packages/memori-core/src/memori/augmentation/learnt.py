@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from .. import telemetry
 from ..errors import ExtractionError
-from ..storage.base import Codec, FactChanges, Job, NewAttribute, Retirement, Storage
+from ..storage.base import Storage
+from ..storage.records import Codec, FactChanges, Job, NewAttribute, Retirement
 from ..text import fold
 from .drafts import Draft
 from .extraction.base import Extraction

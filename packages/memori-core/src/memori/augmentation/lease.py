@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 from .. import telemetry
-from ..storage.base import Job, Storage
+from ..storage.base import Storage
+from ..storage.records import Job
 
 logger = logging.getLogger("memori.augmentation")
 _BEATS = 3

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from ..errors import IdentityError
 from ..model import Attribution
-from ..storage.base import EntityState, Storage
+from ..storage.base import Storage
+from ..storage.records import EntityState
 
 _PAGE = 500
 

@@ -18,7 +18,8 @@ from ..embedding.vectors import known_space
 from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError
 from ..model import Attribution, Fact, Proposal, Reverted
 from ..plugins import Plugins
-from ..storage.base import Codec, FactChanges, Job, NewFact, Retirement, Storage, Unembedded
+from ..storage.base import Storage
+from ..storage.records import Codec, FactChanges, Job, NewFact, Retirement, Unembedded
 from ..text import fold, terms
 from .deadline import MOST_FACTS, Proposed, extract
 from .drafts import Draft, episodes, statement, without
@@ -35,7 +36,7 @@ from .turns import turn_of, without_context
 from .withdrawal import withdrawn
 
 if TYPE_CHECKING:
-    from ..storage.base import EntityState
+    from ..storage.records import EntityState
 
 logger = logging.getLogger("memori.augmentation")
 _MOST_AROUND = 256

@@ -6,7 +6,7 @@ from datetime import datetime
 from math import isfinite
 
 from ..model import KINDS, Ending, Proposal, Triple
-from ..storage.base import Job
+from ..storage.records import Job
 
 _LONGEST_FACT = 2000
 _LONGEST_NAME = 255

@@ -18,7 +18,8 @@ from .retry import give_back
 from .worker import take, worker
 
 if TYPE_CHECKING:
-    from ..storage.base import Job, Storage
+    from ..storage.base import Storage
+    from ..storage.records import Job
     from .pipeline import Pipeline
 
 logger = logging.getLogger("memori.augmentation")

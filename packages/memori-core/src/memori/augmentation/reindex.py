@@ -8,7 +8,8 @@ from ..embedding.base import Embedder
 from ..embedding.vectors import learnt_space
 from ..errors import StorageError
 from ..model import Attribution, Reindexed
-from ..storage.base import Storage, Unembedded
+from ..storage.base import Storage
+from ..storage.records import Unembedded
 from .embedding import embed_missing
 from .owners import owners_of
 

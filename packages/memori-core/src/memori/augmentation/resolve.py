@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ..agreement import affirms, contradicts, restates, revises, same_statement
 from ..model import Ending, Fact
-from ..storage.base import FactChanges, NewFact, Retirement
+from ..storage.records import FactChanges, NewFact, Retirement
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from .. import telemetry
 from ..errors import RevisionConflictError
-from ..storage.base import Job, Storage
+from ..storage.base import Storage
+from ..storage.records import Job
 
 logger = logging.getLogger("memori.augmentation")
 _LONGEST_DELAY = 300.0

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from ..errors import UnknownFactError, UnknownSourceError
 from ..model import KINDS, QUARANTINED, Attribution, Change, Fact, Reverted
-from ..storage.base import FactChanges, NewFact, Restoration, Retirement, Storage
+from ..storage.base import Storage
+from ..storage.records import FactChanges, NewFact, Restoration, Retirement
 from .resolve import Known, ended, resolve
 
 
@@ -128,4 +129,11 @@ def changes_between(storage: Storage, attribution: Attribution, since: datetime,
             found.append(Change("began", began, fact))
         if fact.valid_to is not None and since < fact.valid_to <= until:
             found.append(Change("ended", fact.valid_to, fact, facts.get(fact.superseded_by or "")))
-    return sorted(found, key=lambda one: (one.at, one.what == "began", one.fact.id))
+    return sorted(found, key=_order)
+
+
+def _order(change: Change) -> tuple[datetime, int, str]:
+    """At one moment the old ends before the new begins, and what both began and ended then began first."""
+    passing = change.fact.valid_to == change.at
+    rank = 1 if change.what == "ended" else 0 if passing else 2
+    return change.at, rank, change.fact.id

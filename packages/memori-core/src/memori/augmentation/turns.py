@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from ..llm.base import spoken
 from ..model import Fact, StoredMessage
-from ..storage.base import Job, Storage
+from ..storage.base import Storage
+from ..storage.records import Job
 from ..text import terms
 from .extraction.base import Extractor, Turn
 

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from ..errors import UnsupportedError
 from ..model import Fact, StoredMessage
-from ..storage.base import Job, Storage
+from ..storage.base import Storage
+from ..storage.records import Job
 from ..text import terms
 from .known import last_said
 

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from .. import telemetry
 from ..process import on_fork
-from ..storage.base import Job, Storage
+from ..storage.base import Storage
+from ..storage.records import Job
 from .lease import Lease
 
 logger = logging.getLogger("memori.augmentation")

@@ -13,7 +13,8 @@ import pytest
 
 from ..embedding.base import Space
 from ..errors import VersionConflictError
-from ..storage.base import Condition, Expectation, ItemWrite, Operator, Storage
+from ..storage.base import Storage
+from ..storage.records import Condition, Expectation, ItemWrite, Operator
 from .storage import ADA, BOB, NOW, SPACE
 
 

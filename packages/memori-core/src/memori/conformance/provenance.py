@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ..model import Attribution
-from ..storage.base import EntityState, FactChanges, NewAttribute, Restoration, Retirement, Storage
+from ..storage.base import Storage
+from ..storage.records import EntityState, FactChanges, NewAttribute, Restoration, Retirement
 from .storage import ADA, BOB, NOW, SPACE, new_fact, said, turn
 
 

@@ -17,7 +17,8 @@ from ..client import Memori
 from ..embedding.base import Space
 from ..model import Attribution
 from ..recall.index.base import SharedIndex
-from ..storage.base import EntityState, FactChanges, FactVectors, NewFact, Retirement, Storage
+from ..storage.base import Storage
+from ..storage.records import EntityState, FactChanges, FactVectors, NewFact, Retirement
 from .storage import ADA, BOB, NOW, SPACE, new_fact
 
 OTHER = Space("test", "unit", 3)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..embedding.base import Space
 from ..keys import new_key
 from ..model import Attribution, Fact, Message
-from ..storage.base import EntityState, FactChanges, FactVectors, NewFact, Retirement, Storage, Turn, Unembedded
+from ..storage.base import Storage
+from ..storage.records import EntityState, FactChanges, FactVectors, NewFact, Retirement, Turn, Unembedded
 from ..text import fold, terms
 
 _NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)

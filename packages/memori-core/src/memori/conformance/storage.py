@@ -18,7 +18,8 @@ from ..embedding.base import Space
 from ..errors import RevisionConflictError, StorageError, UnknownFactError
 from ..keys import new_key
 from ..model import Attribution, Fact, Message, ToolCall, Triple
-from ..storage.base import EntityState, FactChanges, Job, NewFact, Placement, Retirement, Storage, Turn
+from ..storage.base import Storage
+from ..storage.records import EntityState, FactChanges, Job, NewFact, Placement, Retirement, Turn
 from ..text import fold, terms
 from .spaces import SpaceConformance
 

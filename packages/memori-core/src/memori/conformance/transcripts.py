@@ -10,7 +10,8 @@ import pytest
 
 from ..errors import MissingAttributionError, VersionConflictError
 from ..model import Message
-from ..storage.base import FactChanges, Storage
+from ..storage.base import Storage
+from ..storage.records import FactChanges
 from .storage import ADA, BOB, NOW, SPACE, contents, new_fact, said, texts, turn
 
 

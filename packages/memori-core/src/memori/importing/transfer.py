@@ -18,7 +18,7 @@ from ..keys import derived_key
 from ..messages import ROLE_ALIASES
 from ..model import ROLES, Attribution, Message, Proposal, Role, StoredMessage
 from ..privacy.codec import PlainCodec
-from ..storage.base import FactChanges, NewFact, Unembedded
+from ..storage.records import FactChanges, NewFact, Unembedded
 from ..text import fold, terms
 from .drafts import Draft, connect, draft, merge
 from .source import Entity, Known, Mention, Said, Source

@@ -144,9 +144,8 @@ class Method:
     `helper`: what it returns at once is a context manager whose `__enter__` makes the request and returns an object
     that reads the stream from its attribute `reads`, or (None) is the stream. `lazy`: an asynchronous one that is not
     awaited; it returns an iterator, and the request may wait until that is read. `positional`: names of the arguments
-    that callers may pass by position. `nested`: what it calls may be registered too; then it is heard once, out here.
-    `outermost`: while it runs, or its stream is read, every registered client underneath it, and the other methods of
-    its own, stay silent, whichever Memori object they are registered with.
+    that callers may pass by position. `nested`: what it calls in turn, other methods of its own or a client underneath,
+    may be registered too; then each Memori object hears the call once, out here.
     """
 
     path: str
@@ -157,7 +156,6 @@ class Method:
     lazy: bool = False
     positional: tuple[str, ...] = ()
     nested: bool = False
-    outermost: bool = False
 
 
 class Adapter(ABC):

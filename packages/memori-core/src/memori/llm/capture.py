@@ -6,7 +6,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +15,7 @@ from ..model import Attribution, Message
 from ..suppression import suppressed
 from ..telemetry import failure
 from .base import Inject, Memory, Method
-from .generators import Deferred
+from .generators import Deferred, within
 from .inject import Recaller
 from .listener import Listener
 from .managers import AsyncCapturedManager, CapturedManager
@@ -24,6 +24,9 @@ from .record import Recorder, Turn
 from .streams import captured
 
 log = logging.getLogger("memori.llm")
+
+_hearing: ContextVar[frozenset[int]] = ContextVar("memori_hearing", default=frozenset())
+"""The captures that hear the call which the current one is part of."""
 
 Speaker = Attribution | Callable[[], Attribution | None] | None
 """Who is speaking: a value, a callable asked at every call, or None for the memory's current attribution."""
@@ -38,21 +41,22 @@ class Capture:
     recorder: Recorder
     inject: Inject = "user"
     listening: set[Listener] = field(default_factory=set)
-    _outside: ContextVar[bool] = field(default_factory=lambda: ContextVar("memori_nested_call", default=False))
 
     @property
-    def outside(self) -> bool:
+    def nested(self) -> bool:
         """Whether a call is made by another that is heard already."""
-        return self._outside.get()
+        return id(self) in _hearing.get()
 
     @contextmanager
-    def nesting(self, method: Method) -> Iterator[None]:
+    def nesting(self) -> Iterator[None]:
         """Make a call that may make others."""
-        token = self._outside.set(self.outside or method.nested)
+        previous = _hearing.get()
+        _hearing.set(previous | {id(self)})
         try:
             yield
         finally:
-            self._outside.reset(token)
+            # Not by a token: an abandoned coroutine may be closed in another context.
+            _hearing.set(previous)
 
 
 class Layer:
@@ -91,11 +95,13 @@ class Layer:
         names = method.positional[: len(args)]
         # Those that are too many, or given twice, are the client's to refuse.
         refused = len(names) < len(args) or not kwargs.keys().isdisjoint(names)
-        if refused or suppressed() or self.capture.outside:
+        if refused or suppressed() or self.capture.nested:
             return function(*args, **kwargs)
         arguments = method.dialect.materialise({**dict(zip(names, args, strict=True)), **kwargs})
         if names:
             function = functools.partial(_by_position, function, names)
+        if method.nested:
+            function = functools.partial(within, self.capture.nesting, function)
         turn = self._turn(method, arguments)
         if turn is None:
             return function(**arguments)
@@ -109,8 +115,7 @@ class Layer:
 
     def _run(self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn) -> Any:
         turn = replace(turn, block=self.capture.recaller.block(turn.request, turn.attribution))
-        with self.capture.nesting(method):
-            response = function(**self._with_context(method, arguments, turn.block))
+        response = function(**self._with_context(method, arguments, turn.block))
         if (heard := self._heard(method, response, turn)) is not None:
             return heard
         recorder = self.capture.recorder
@@ -121,8 +126,7 @@ class Layer:
         self, method: Method, function: Callable[..., Any], arguments: dict[str, Any], turn: Turn
     ) -> Any:
         turn = replace(turn, block=await self.capture.recaller.ablock(turn.request, turn.attribution))
-        with self.capture.nesting(method):
-            response = await function(**self._with_context(method, arguments, turn.block))
+        response = await function(**self._with_context(method, arguments, turn.block))
         if (heard := self._heard(method, response, turn)) is not None:
             return heard
         recorder = self.capture.recorder
@@ -152,7 +156,8 @@ class Layer:
             return manager, lambda stream: self._heard(method, stream, answered)
 
         # Made at once, so that wrong arguments are told where they are passed.
-        return AsyncCapturedManager(function(**arguments), answer, reads=method.reads, silent=method.outermost)
+        inside = self.capture.nesting if method.nested else nullcontext
+        return AsyncCapturedManager(function(**arguments), answer, reads=method.reads, inside=inside)
 
     def _turn(self, method: Method, arguments: Mapping[str, Any]) -> Turn | None:
         """What is asked and by whom; None when that cannot be told and the call is to go through untouched."""

@@ -1,72 +1,68 @@
-"""Generators of a client: silent underneath while they are read, and begun only when they are."""
+"""Streams of a client: read inside of something, or begun only when they are read."""
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
-from ..suppression import suppress
+import wrapt
+
+Inside = Callable[[], AbstractContextManager[None]]
+"""What is entered anew for every step."""
 
 
-def silent(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A client's method with every registered client underneath it silent, and so is what it gives back."""
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with suppress():
-            return _kept(function(*args, **kwargs))
-
-    return call
+def within(inside: Inside, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a client's method inside of something; what it gives back is awaited and read inside of it too."""
+    with inside():
+        return _kept(inside, function(*args, **kwargs))
 
 
-def _kept(found: Any) -> Any:
-    """What was given back, silent as long as it runs."""
+def _kept(inside: Inside, found: Any) -> Any:
     if inspect.isawaitable(found):
-        return _awaited(found)
-    if hasattr(found, "__anext__"):
-        return _AsyncSilencing(found)
-    return _Silencing(found) if hasattr(found, "__next__") else found
+        return _awaited(inside, found)
+    read, awaited = hasattr(found, "__next__"), hasattr(found, "__anext__")
+    if read and awaited:
+        return _EitherStream(found, inside)
+    if awaited:
+        return _AsyncStream(found, inside)
+    return _Stream(found, inside) if read else found
 
 
-async def _awaited(call: Awaitable[Any]) -> Any:
-    with suppress():
-        return _kept(await call)
+async def _awaited(inside: Inside, call: Awaitable[Any]) -> Any:
+    with inside():
+        return _kept(inside, await call)
 
 
-class _Silencing:
-    def __init__(self, pieces: Iterator[Any]) -> None:
-        self._pieces = pieces
+class _Inside(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """A stream; everything but reading it is its own."""
 
-    def __iter__(self) -> Iterator[Any]:
+    def __init__(self, stream: Any, inside: Inside) -> None:
+        super().__init__(stream)
+        self._self_inside = inside
+
+
+class _Stream(_Inside):
+    def __iter__(self) -> Any:
         return self
 
     def __next__(self) -> Any:
-        with suppress():
-            return next(self._pieces)
-
-    def close(self) -> None:
-        """Close the generator, if it is one."""
-        if (close := getattr(self._pieces, "close", None)) is not None:
-            close()
+        with self._self_inside():
+            return next(self.__wrapped__)
 
 
-class _AsyncSilencing:
-    def __init__(self, pieces: AsyncIterator[Any]) -> None:
-        self._pieces = pieces
-
-    def __aiter__(self) -> AsyncIterator[Any]:
+class _AsyncStream(_Inside):
+    def __aiter__(self) -> Any:
         return self
 
     async def __anext__(self) -> Any:
-        with suppress():
-            return await anext(self._pieces)
+        with self._self_inside():
+            return await anext(self.__wrapped__)
 
-    async def aclose(self) -> None:
-        """Close the generator, if it is one."""
-        if (close := getattr(self._pieces, "aclose", None)) is not None:
-            await close()
+
+class _EitherStream(_Stream, _AsyncStream):
+    """One that can be read either way."""
 
 
 class Deferred:

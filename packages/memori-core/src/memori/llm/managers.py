@@ -11,8 +11,8 @@ from typing import Any
 
 import wrapt
 
-from ..suppression import suppress
 from ..telemetry import failure
+from .generators import Inside
 from .streams import AsyncCapturedStream
 
 log = logging.getLogger("memori.llm")
@@ -39,8 +39,8 @@ class CapturedManager(wrapt.ObjectProxy):  # type: ignore[type-arg]
 
 
 class AsyncCapturedManager(wrapt.ObjectProxy):  # type: ignore[type-arg]
-    """The same, awaited. `answer` gives a manager to use instead, or None, and what listens to its stream. `silent`:
-    registered clients underneath keep silent while it makes its request."""
+    """The same, awaited. `answer` gives a manager to use instead, or None, and what listens to its stream. The request
+    is made `inside` of something."""
 
     def __init__(
         self,
@@ -48,12 +48,12 @@ class AsyncCapturedManager(wrapt.ObjectProxy):  # type: ignore[type-arg]
         answer: Callable[[], Awaitable[tuple[Any | None, Hear]]],
         *,
         reads: str | None = "_raw_stream",
-        silent: bool = False,
+        inside: Inside = contextlib.nullcontext,
     ) -> None:
         super().__init__(manager)
         self._self_answer = answer
         self._self_reads = reads
-        self._self_silent = silent
+        self._self_inside = inside
         self._self_stream: _Heard | None = None
 
     async def __aenter__(self) -> Any:
@@ -61,7 +61,7 @@ class AsyncCapturedManager(wrapt.ObjectProxy):  # type: ignore[type-arg]
         if manager is not None:
             _discard(self.__wrapped__)
             self.__wrapped__ = manager
-        with suppress() if self._self_silent else contextlib.nullcontext():
+        with self._self_inside():
             stream = await self.__wrapped__.__aenter__()
         if self._self_reads is None:
             self._self_stream = _Heard(stream, hear)

@@ -19,7 +19,6 @@ from ..process import on_fork
 from ..structured import StructuredModel
 from .base import Adapter, Inject, Memory, Method
 from .capture import Capture, Layer, Speaker
-from .generators import silent
 from .inject import BlockCache, Recaller
 from .listener import Listener
 from .placing import has_own, place, remove
@@ -173,31 +172,19 @@ class LLMRegistry(Generic[ParentT]):
 
     def _wrap(self, client: Any, adapter: Adapter, methods: tuple[Method, ...], layer: Layer) -> None:
         for method in methods:
-            around = functools.partial(_call, layer, method)
-            self._wrap_one(client, method.path, layer, around, innermost=silent if method.outermost else None)
+            self._wrap_one(client, method.path, layer, functools.partial(_call, layer, method))
         for path in adapter.copies:
             self._wrap_one(client, path, layer, functools.partial(self._copy, layer, adapter))
         _forget_views(client, adapter, methods)
 
-    def _wrap_one(
-        self,
-        client: Any,
-        path: str,
-        layer: Layer,
-        around: Callable[..., Any],
-        *,
-        innermost: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
-    ) -> None:
+    def _wrap_one(self, client: Any, path: str, layer: Layer, around: Callable[..., Any]) -> None:
         holder, name = _resolve(client, path)
         present = self._find(holder, name)
         if present is not None and present._self_layer.active:
             present._self_layer.speaker = layer.speaker or present._self_layer.speaker
             return
         inherited = not has_own(holder, name)
-        wrapped = _attribute(holder, name)
-        if innermost is not None and inherited:
-            wrapped = innermost(wrapped)
-        place(holder, name, _Wrapper(wrapped, around, layer, self, inherited=inherited))
+        place(holder, name, _Wrapper(_attribute(holder, name), around, layer, self, inherited=inherited))
 
     def _copy(
         self, layer: Layer, adapter: Adapter, function: Callable[..., Any], _: Any, args: Any, kwargs: Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ..embedding.base import Space
-from ..storage.base import Delta, EntityState, IndexRow, Statistics
+from ..storage.records import Delta, EntityState, IndexRow, Statistics
 from .entity_index import EntityIndex
 from .index.exact import ExactIndex
 from .index.words import WordIndex

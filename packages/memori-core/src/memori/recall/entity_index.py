@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..embedding.base import Space
 from ..model import KINDS, Kind
-from ..storage.base import Delta, EntityState, IndexRow
+from ..storage.records import Delta, EntityState, IndexRow
 from ..text import terms
 from .index.base import VectorIndex
 from .index.words import WordIndex

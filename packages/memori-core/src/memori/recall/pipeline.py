@@ -18,7 +18,8 @@ from ..errors import MemoriError
 from ..keys import derived_key
 from ..model import Attribution, Context, Fact, Kind, Recalled, RecallWeights
 from ..plugins import Plugins
-from ..storage.base import IndexRow, Storage
+from ..storage.base import Storage
+from ..storage.records import IndexRow
 from ..text import asks, fold, terms, words
 from . import context as rendering
 from .base import Reranker

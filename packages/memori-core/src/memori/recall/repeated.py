@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from ..agreement import alike, decisive
 from ..model import Fact, Recalled
-from ..storage.base import IndexRow
+from ..storage.records import IndexRow
 from ..text import asks, terms_of, words
 
 _OLDEST = datetime.min.replace(tzinfo=UTC)

@@ -14,7 +14,7 @@ from .. import telemetry
 from ..embedding.base import Space
 from ..keys import derived_key, new_key
 from ..model import Attribution
-from ..storage.base import Codec, EntityState
+from ..storage.records import Codec, EntityState
 from . import index_file
 from .background import in_background
 from .entity_index import EntityIndex

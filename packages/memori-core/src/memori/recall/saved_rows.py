@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..storage.base import IndexRow
+from ..storage.records import IndexRow
 from .index.words import Postings
 
 _AT_ONCE = 2000

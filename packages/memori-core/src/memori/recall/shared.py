@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from .. import telemetry
 from ..embedding.base import Space
 from ..model import Attribution, Kind
-from ..storage.base import Delta, EntityState, Statistics, Storage
+from ..storage.base import Storage
+from ..storage.records import Delta, EntityState, Statistics
 from ..text import terms
 from .candidates import index_of, suppose
 from .entity_index import EntityIndex

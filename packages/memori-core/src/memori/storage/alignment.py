@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ..model import Message
-from .base import Codec
+from .records import Codec
 from .values import digest
 
 Mark = tuple[str, str | None]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import VersionConflictError
 from ..model import Item
-from .base import Condition, Expectation, Operator
+from .records import Condition, Expectation, Operator
 
 _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,

@@ -12,9 +12,9 @@ from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from ..errors import MissingDependencyError, UnknownConnectionError
-from .base import StorageOptions
 from .deferred import ForeignConnectionError
 from .factories import Factory, Loan
+from .records import StorageOptions
 from .sql.engine import Database
 from .sql.lent import lent_engine
 from .sql.storage import SQLStorage

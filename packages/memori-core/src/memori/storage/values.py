@@ -10,7 +10,7 @@ from typing import Any
 
 from ..keys import derived_key
 from ..model import Attribution, Fact, Message, ProcessAttribute, QueuedJob, StoredMessage, ToolCall
-from .base import Codec
+from .records import Codec
 
 Row = Mapping[Any, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -63,10 +63,10 @@ class LangChainAdapter(Adapter):
         }
         whole, pieces = Conversation(), Conversation(stream=True)
         every = [
-            Method("_generate", whole, positional=_ARGUMENTS, outermost=True),
-            Method("_agenerate", whole, asynchronous=True, positional=_ARGUMENTS, outermost=True),
-            Method("_stream", pieces, positional=_ARGUMENTS, outermost=True),
-            Method("_astream", pieces, asynchronous=True, lazy=True, positional=_ARGUMENTS, outermost=True),
+            Method("_generate", whole, positional=_ARGUMENTS, nested=True),
+            Method("_agenerate", whole, asynchronous=True, positional=_ARGUMENTS, nested=True),
+            Method("_stream", pieces, positional=_ARGUMENTS, nested=True),
+            Method("_astream", pieces, asynchronous=True, lazy=True, positional=_ARGUMENTS, nested=True),
         ]
         return [method for method in every if method.path in written]
 

@@ -37,7 +37,7 @@ class LlamaIndexAdapter(Adapter):
                 dialect(stream=bool(stream)),
                 asynchronous=bool(awaited),
                 positional=dialect.positional,
-                outermost=True,
+                nested=True,
             )
             for awaited in ("", "a")
             for stream in ("", "stream_")

@@ -47,7 +47,7 @@ class PydanticAIAdapter(Adapter):
         else:
             return ()
         return [
-            Method(f"{way}request", Conversation(), asynchronous=True, positional=_ARGUMENTS[:3], outermost=True),
+            Method(f"{way}request", Conversation(), asynchronous=True, positional=_ARGUMENTS[:3], nested=True),
             Method(
                 f"{way}request_stream",
                 Conversation(stream=True),
@@ -55,7 +55,7 @@ class PydanticAIAdapter(Adapter):
                 helper=True,
                 reads=None,
                 positional=_ARGUMENTS,
-                outermost=True,
+                nested=True,
             ),
         ]
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from ...embedding.base import Space
     from ...model import Attribution, Kind
-    from ...storage.base import Delta, EntityState, Storage
+    from ...storage.base import Storage
+    from ...storage.records import Delta, EntityState
 
 
 class VectorIndex(ABC):

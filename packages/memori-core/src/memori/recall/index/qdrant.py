@@ -25,7 +25,8 @@ from ...errors import ConfigurationError, MemoriError, StorageError
 from ...keys import derived_key
 from ...model import Attribution, Kind
 from ...process import on_fork
-from ...storage.base import Delta, EntityState, IndexRow, Storage
+from ...storage.base import Storage
+from ...storage.records import Delta, EntityState, IndexRow
 from ...storage.values import entity_key, to_micros
 from .base import IndexServer, SharedIndex
 

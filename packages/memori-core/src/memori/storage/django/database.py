@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ...errors import UnknownConnectionError
-from ..base import StorageOptions
+from ..records import StorageOptions
 from ..sql.engine import Database
 from ..sql.failures import translate
 from ..sql.lent import lent_engine

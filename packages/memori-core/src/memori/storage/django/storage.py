@@ -18,7 +18,7 @@ from ...embedding.base import Space
 from ...errors import ConfigurationError, UnknownConnectionError
 from ...keys import new_key
 from ...model import Attribution, Fact
-from ..base import Delta, EntityState, FactChanges, FactVectors, Job, StorageOptions
+from ..records import Delta, EntityState, FactChanges, FactVectors, Job, StorageOptions
 from ..sql import migrations
 from ..sql.engine import Database
 from ..sql.storage import SQLStorage

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import router
 from django.db.migrations.operations.base import Operation
 
-from ..base import StorageOptions
+from ..records import StorageOptions
 from ..sql import migrations
 from .database import DjangoDatabase
 

@@ -8,7 +8,7 @@ from typing import Any
 from ...keys import derived_key, new_key
 from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
 from ..alignment import already_stored, overlap
-from ..base import Codec, StorageOptions, Turn
+from ..records import Codec, StorageOptions, Turn
 from ..values import (
     STORED_MESSAGE,
     digest,

@@ -17,7 +17,7 @@ from pymongo.read_concern import ReadConcern
 
 from ... import telemetry
 from ...errors import StorageError, StorageLockedError, StorageUnavailableError
-from ..base import StorageOptions
+from ..records import StorageOptions
 from . import journal, layout
 from .failures import NO_TRANSACTIONS, translated
 from .lease import Clock, LeaseLostError, Leases

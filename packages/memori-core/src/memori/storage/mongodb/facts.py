@@ -14,7 +14,7 @@ from ...embedding.base import Space
 from ...errors import RevisionConflictError, UnknownFactError
 from ...keys import derived_key
 from ...model import ACTIVE, Attribution, Fact, FactStatus, Kind, Tier, Triple
-from ..base import Codec, Delta, EntityState, FactChanges, IndexRow, NewFact
+from ..records import Codec, Delta, EntityState, FactChanges, IndexRow, NewFact
 from ..values import (
     entity_key,
     fact_values,

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ...embedding.base import Space
 from ...keys import derived_key
 from ...model import Attribution, Item
-from ..base import Codec, Condition, Expectation, FoundItem, ItemWrite
 from ..conditions import check_expected, meets
+from ..records import Codec, Condition, Expectation, FoundItem, ItemWrite
 from ..values import entity_key, from_micros, optional_time, to_micros
 from .conversations import ensure_entity
 from .layout import ITEM, Document

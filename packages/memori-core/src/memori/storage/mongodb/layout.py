@@ -17,7 +17,7 @@ from pymongo.database import Database
 from pymongo.errors import CollectionInvalid
 
 from ...errors import SchemaError
-from ..base import Migrate
+from ..records import Migrate
 from ..values import to_micros
 
 Document = dict[str, Any]

@@ -14,7 +14,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 
 from ...errors import StorageUnavailableError, UnknownConnectionError
-from ..base import StorageOptions
+from ..records import StorageOptions
 from .layout import Document
 
 DEFAULT_NAME = "memori"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from ...keys import derived_key
 from ...model import Attribution, ProcessAttribute
-from ..base import Codec, FactChanges, Mention
+from ..records import Codec, FactChanges, Mention
 from ..values import entity_key, optional_micros, optional_time, process_key, to_attribute
 from . import facts
 from .layout import ATTRIBUTE, CONVERSATION, FACT, MESSAGE, SESSION, Document

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...embedding.base import Space
 from ...keys import new_key
 from ...model import Attribution
-from ..base import Codec, FactVectors, Unembedded
+from ..records import Codec, FactVectors, Unembedded
 from ..values import entity_key, to_fact
 from .facts import OF_A_FACT, select_facts, space_key, stored_vectors
 from .layout import ENTITY, FACT, Document

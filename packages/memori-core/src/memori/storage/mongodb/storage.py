@@ -32,7 +32,8 @@ from ...model import (
     Triple,
 )
 from ...privacy.codec import PlainCodec
-from ..base import (
+from ..base import Storage
+from ..records import (
     Codec,
     Condition,
     Delta,
@@ -44,7 +45,6 @@ from ..base import (
     ItemWrite,
     Job,
     Mention,
-    Storage,
     StorageOptions,
     Turn,
     Unembedded,

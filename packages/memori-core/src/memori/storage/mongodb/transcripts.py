@@ -8,7 +8,7 @@ from datetime import datetime
 from ...errors import MissingAttributionError, VersionConflictError
 from ...model import Attribution, Message, Transcript
 from ..alignment import common_prefix
-from ..base import Codec, StorageOptions, Turn
+from ..records import Codec, StorageOptions, Turn
 from ..values import entity_key, session_key, to_micros
 from .conversations import add, named_session, open_conversation, said_at, stored_messages
 from .layout import MESSAGE, SESSION, Document

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from ...embedding.base import Space
 from ...model import Attribution
-from ..base import Codec, IndexRow, Statistics
+from ..records import Codec, IndexRow, Statistics
 from ..values import entity_key
 from . import schema as t
 from .facts import index_rows, state

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, typ
 from ...keys import derived_key, new_key
 from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
 from ..alignment import already_stored
-from ..base import Codec, StorageOptions, Turn
+from ..records import Codec, StorageOptions, Turn
 from ..values import (
     STORED_MESSAGE,
     digest,

@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from ...errors import StorageError
 from ...process import fork_gate
-from ..base import StorageOptions
+from ..records import StorageOptions
 from . import fulltext, writing
 from .dialects import Traits, recognise
 from .failures import run_again, translate

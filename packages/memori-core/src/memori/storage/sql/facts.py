@@ -29,7 +29,7 @@ from ...embedding.base import Space
 from ...errors import RevisionConflictError
 from ...keys import derived_key
 from ...model import ACTIVE, KINDS, STATUSES, Attribution, Fact, FactStatus, Kind, Tier
-from ..base import Codec, Delta, EntityState, FactChanges, IndexRow, Placement, Retirement
+from ..records import Codec, Delta, EntityState, FactChanges, IndexRow, Placement, Retirement
 from ..values import (
     entity_key,
     fact_values,

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.schema import ExecutableDDLElement
 
 from ...keys import derived_key
-from ..base import Codec, NewFact
+from ..records import Codec, NewFact
 from . import schema as t
 from .dialects import traits_of
 from .planning import without_index, without_workers

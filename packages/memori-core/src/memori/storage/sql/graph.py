@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from ...keys import derived_key, new_key
 from ...model import Attribution, Triple
-from ..base import Codec, NewFact
+from ..records import Codec, NewFact
 from ..values import entity_key
 from . import schema as t
 from .dialects import insert_missing

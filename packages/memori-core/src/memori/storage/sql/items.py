@@ -27,8 +27,8 @@ from sqlalchemy import (
 from ...embedding.base import Space
 from ...keys import derived_key
 from ...model import Attribution, Item
-from ..base import Codec, Condition, Expectation, FoundItem, ItemWrite
 from ..conditions import check_expected, meets
+from ..records import Codec, Condition, Expectation, FoundItem, ItemWrite
 from ..values import entity_key, from_micros, optional_time, parsed, to_micros
 from . import schema as t
 

@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DropIndex, ExecutableDDL
 from sqlalchemy.sql.compiler import DDLCompiler
 
 from ...errors import SchemaError, StorageLockedError
-from ..base import Migrate
+from ..records import Migrate
 from ..values import to_micros
 from . import fulltext, locks
 from .dialects import Traits, insert_missing, traits_of

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from ...errors import MissingDependencyError, UnknownConnectionError
-from ..base import StorageOptions
+from ..records import StorageOptions
 from .dialects import recognise
 
 _BACKENDS = {

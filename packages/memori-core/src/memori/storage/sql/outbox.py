@@ -11,7 +11,7 @@ from sqlalchemy.engine import RowMapping
 
 from ...keys import new_key
 from ...model import Attribution, JobState, QueuedJob, QueueStatus
-from ..base import Codec, Job
+from ..records import Codec, Job
 from ..turns import SPARE, in_turn
 from ..values import entity_key, optional_micros, to_micros, to_queued_job, to_stored_messages
 from . import schema as t

@@ -21,7 +21,8 @@ from ...errors import UnsupportedError
 from ...keys import derived_key
 from ...model import Attribution, Kind
 from ...recall.index.base import SharedIndex
-from ..base import Delta, EntityState, IndexRow, Storage
+from ..base import Storage
+from ..records import Delta, EntityState, IndexRow
 from ..values import entity_key, to_micros
 from .storage import SQLStorage
 

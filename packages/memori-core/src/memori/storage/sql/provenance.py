@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, select,
 
 from ...keys import derived_key
 from ...model import Attribution, ProcessAttribute
-from ..base import Codec, FactChanges, Mention, NewAttribute, NewFact
+from ..records import Codec, FactChanges, Mention, NewAttribute, NewFact
 from ..values import entity_key, optional_micros, optional_time, process_key, to_attribute, to_fact
 from . import fulltext
 from . import schema as t

@@ -10,7 +10,7 @@ from sqlalchemy.engine import RowMapping
 from ...keys import new_key
 from ...model import Attribution, Message
 from ..alignment import overlap
-from ..base import StorageOptions, Turn
+from ..records import StorageOptions, Turn
 from ..values import entity_key, process_key, session_key, to_micros
 from . import schema as t
 from .dialects import insert_missing

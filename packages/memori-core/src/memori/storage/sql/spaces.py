@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 from ...embedding.base import Space
 from ...keys import derived_key, new_key
 from ...model import Attribution, Fact
-from ..base import Codec, FactVectors, Unembedded
+from ..records import Codec, FactVectors, Unembedded
 from ..values import entity_key, to_fact
 from . import schema as t
 from .facts import ensure_space, insert_vectors, locked, select_facts

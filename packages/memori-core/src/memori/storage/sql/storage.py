@@ -34,7 +34,8 @@ from ...model import (
     Triple,
 )
 from ...privacy.codec import PlainCodec
-from ..base import (
+from ..base import Storage
+from ..records import (
     Codec,
     Condition,
     Delta,
@@ -48,7 +49,6 @@ from ..base import (
     Job,
     Mention,
     Statistics,
-    Storage,
     StorageOptions,
     Turn,
     Unembedded,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, literal, null, select, update
 from ...errors import MissingAttributionError, VersionConflictError
 from ...model import Attribution, Message, Transcript
 from ..alignment import common_prefix
-from ..base import Codec, StorageOptions, Turn
+from ..records import Codec, StorageOptions, Turn
 from ..values import entity_key, session_key, to_stored_messages
 from . import schema as t
 from .conversations import append, stored_columns

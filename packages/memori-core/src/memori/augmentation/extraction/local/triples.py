@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from spacy.tokens import Token
 
+_THINGS = {"NOUN", "PROPN", "NUM"}
 MAX_TRIPLES = 8
 MAX_NODE = 120
 """Longest node, in characters; a longer phrase is a sentence, not a thing."""
@@ -39,8 +40,11 @@ def triples_of(clause: Clause, reading: Reading, wording: Wording) -> tuple[Trip
         if source and name and len(name) <= MAX_NODE and len(source) <= MAX_NODE and name != source:
             triple = Triple(source, prefix + predicate, name, source_type, type_)
             found.setdefault((triple.predicate, triple.object), triple)
-    found |= {(one.predicate, one.object): one for one in _of_owner(clause, subject, prefix, wording)}
-    return tuple(found.values())[:MAX_TRIPLES]
+    owned = list(_of_owner(clause, subject, prefix, wording))
+    # "Ada's name, be, Priya" says less well what "Ada, be named, Priya" says.
+    said = {one.object for one in owned}
+    kept = [one for one in found.values() if one.object not in said]
+    return (*kept, *owned)[:MAX_TRIPLES]
 
 
 def _of_owner(clause: Clause, subject: Token, prefix: str, wording: Wording) -> Iterator[Triple]:
@@ -51,7 +55,8 @@ def _of_owner(clause: Clause, subject: Token, prefix: str, wording: Wording) -> 
     source, source_type = node(owner, wording)
     own = " ".join(token.text for token in noun_phrase(subject) if token.i > owner.right_edge.i and token.tag_ != "POS")
     for child in clause.root.children:
-        if child.dep_ in {"attr", "oprd"} and child.pos_ in {"NOUN", "PROPN", "NUM"}:
+        # Of "my sister" only a name says who she is; what else she is, is said of her.
+        if child.dep_ in {"attr", "oprd"} and child.pos_ in ({"PROPN"} if is_person(subject) else _THINGS):
             name, type_ = node(child, wording)
             predicate = "be named" if subject.lemma_ == "name" else own.lower()
             if source and name and predicate:
