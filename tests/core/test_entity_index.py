@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from memori.conformance.storage import ADA, SPACE, new_fact, said, turn
+from memori.conformance.samples import ADA, SPACE, new_fact, said, turn
 from memori.model import Attribution
 from memori.recall.entity_index import EntityIndex
 from memori.recall.index.faiss import FaissIndex

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from memori import Attribution, Memori
 from memori.conformance import SharedIndexConformance
+from memori.conformance.samples import ADA, SPACE, new_fact
 from memori.conformance.shared_index import QUERY, added, filled, retire, unit
-from memori.conformance.storage import ADA, SPACE, new_fact
 from memori.errors import ConfigurationError, MissingDependencyError, StorageError
 from memori.recall.index.base import IndexServer
 from memori.recall.index.qdrant import QdrantIndex

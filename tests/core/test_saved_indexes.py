@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from memori import Memori
-from memori.conformance.storage import new_fact, said, turn
+from memori.conformance.samples import new_fact, said, turn
 from memori.embedding.base import Space
 from memori.model import Attribution
 from memori.privacy.codec import PlainCodec

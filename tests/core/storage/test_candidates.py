@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from memori.conformance.storage import ADA, BOB, NOW, SPACE, new_fact
+from memori.conformance.samples import ADA, BOB, NOW, SPACE, new_fact
 from memori.errors import UnsupportedError
 from memori.model import Attribution, Message, RecallWeights
 from memori.privacy.codec import PlainCodec

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from memori.conformance import ItemConformance, ProvenanceConformance, StorageConformance, TranscriptConformance
 from memori.conformance.items import put
-from memori.conformance.storage import ADA, NOW, SPACE, new_fact, said, turn
+from memori.conformance.samples import ADA, NOW, SPACE, new_fact, said, turn
 from memori.embedding.base import Space
 from memori.model import Triple
 from memori.storage.records import FactChanges, FactVectors, NewAttribute, Restoration, Retirement, StorageOptions

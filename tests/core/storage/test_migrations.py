@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from memori import Attribution
 from memori.cli.app import build
-from memori.conformance.storage import ADA, NOW, contents, new_fact, said, turn
+from memori.conformance.samples import ADA, NOW, contents, new_fact, said, turn
 from memori.errors import SchemaError
 from memori.storage.records import FactChanges, ItemWrite, StorageOptions
 from memori.storage.sql import migrations

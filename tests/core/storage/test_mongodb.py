@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from memori import Attribution, Memori, Message
 from memori.conformance import ItemConformance, ProvenanceConformance, StorageConformance, TranscriptConformance
-from memori.conformance.storage import ADA, BOB, NOW, SPACE, contents, new_fact, said, texts, turn
+from memori.conformance.samples import ADA, BOB, NOW, SPACE, contents, new_fact, said, texts, turn
 from memori.errors import (
     SchemaError,
     StorageError,
@@ -442,7 +442,7 @@ def test_every_write_is_journaled_by_a_majority_whatever_the_client_is_set_to(tr
 
 FORK = """
 import os, sys
-from memori.conformance.storage import ADA, contents, said, turn
+from memori.conformance.samples import ADA, contents, said, turn
 from memori.storage.base import StorageOptions
 from memori.storage.mongodb.storage import MongoStorage
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from memori.conformance.storage import ADA, NOW, SPACE, contents, new_fact, said, turn
+from memori.conformance.samples import ADA, NOW, SPACE, contents, new_fact, said, turn
 from memori.errors import StorageError, StorageUnavailableError
 from memori.model import Message
 from memori.storage.mongodb import journal, lease

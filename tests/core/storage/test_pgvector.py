@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from memori import Attribution, Memori
 from memori.conformance import SharedIndexConformance
-from memori.conformance.storage import ADA, BOB, NOW, SPACE, new_fact
+from memori.conformance.samples import ADA, BOB, NOW, SPACE, new_fact
 from memori.errors import UnsupportedError
 from memori.importing.source import Source
 from memori.importing.transfer import copy_facts, copy_messages

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from memori import Attribution, Memori
-from memori.conformance.storage import ADA, NOW, SPACE, contents, new_fact, said, texts, turn
+from memori.conformance.samples import ADA, NOW, SPACE, contents, new_fact, said, texts, turn
 from memori.errors import (
     MissingDependencyError,
     SchemaError,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from memori.conformance.storage import ADA, NOW, SPACE, new_fact, said, turn
+from memori.conformance.samples import ADA, NOW, SPACE, new_fact, said, turn
 from memori.model import Triple
 from memori.storage.records import FactChanges, Retirement, StorageOptions
 from memori.storage.sql.storage import SQLStorage

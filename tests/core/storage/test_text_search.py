@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from memori.conformance.storage import ADA, BOB, NOW, new_fact
+from memori.conformance.samples import ADA, BOB, NOW, new_fact
 from memori.errors import RevisionConflictError, SchemaError
 from memori.storage.records import EntityState, FactChanges, Retirement, StorageOptions
 from memori.storage.sql import fulltext

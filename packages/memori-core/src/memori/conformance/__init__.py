@@ -59,7 +59,7 @@ _SUITES = {
 }
 
 # So that a failing assert of ours shows its values in a third party's run too.
-pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in (*_SUITES.values(), "spaces")))
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in (*_SUITES.values(), "facts", "outbox", "spaces")))
 
 
 def __getattr__(name: str) -> object:

@@ -15,7 +15,7 @@ from ..embedding.base import Space
 from ..errors import VersionConflictError
 from ..storage.base import Storage
 from ..storage.records import Condition, Expectation, ItemWrite, Operator
-from .storage import ADA, BOB, NOW, SPACE
+from .samples import ADA, BOB, NOW, SPACE
 
 
 def put(key: str, value: dict[str, Any] | None, *namespace: str, **options: Any) -> ItemWrite:

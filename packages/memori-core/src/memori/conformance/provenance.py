@@ -8,7 +8,7 @@ from datetime import timedelta
 from ..model import Attribution
 from ..storage.base import Storage
 from ..storage.records import EntityState, FactChanges, NewAttribute, Restoration, Retirement
-from .storage import ADA, BOB, NOW, SPACE, new_fact, said, turn
+from .samples import ADA, BOB, NOW, SPACE, new_fact, said, turn
 
 
 class ProvenanceConformance:

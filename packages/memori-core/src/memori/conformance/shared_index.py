@@ -19,7 +19,7 @@ from ..model import Attribution
 from ..recall.index.base import SharedIndex
 from ..storage.base import Storage
 from ..storage.records import EntityState, FactChanges, FactVectors, NewFact, Retirement
-from .storage import ADA, BOB, NOW, SPACE, new_fact
+from .samples import ADA, BOB, NOW, SPACE, new_fact
 
 OTHER = Space("test", "unit", 3)
 QUERY = np.array([1, 0, 0, 0], dtype=np.float32)

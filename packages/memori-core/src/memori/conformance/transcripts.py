@@ -12,7 +12,7 @@ from ..errors import MissingAttributionError, VersionConflictError
 from ..model import Message
 from ..storage.base import Storage
 from ..storage.records import FactChanges
-from .storage import ADA, BOB, NOW, SPACE, contents, new_fact, said, texts, turn
+from .samples import ADA, BOB, NOW, SPACE, contents, new_fact, said, texts, turn
 
 
 class TranscriptConformance:

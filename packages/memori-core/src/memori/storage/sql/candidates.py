@@ -14,8 +14,8 @@ from ...model import Attribution
 from ..records import Codec, IndexRow, Statistics
 from ..values import entity_key
 from . import schema as t
-from .facts import index_rows, state
 from .planning import among, without_index
+from .selection import index_rows, state
 
 SAMPLE = 5000
 """What words weigh is counted in so many facts at most, however many an entity has: a recall's time is bounded."""

@@ -13,8 +13,9 @@ from ...model import Attribution, Fact
 from ..records import Codec, FactVectors, Unembedded
 from ..values import entity_key, to_fact
 from . import schema as t
-from .facts import ensure_space, insert_vectors, locked, select_facts
+from .facts import ensure_space, insert_vectors, locked
 from .planning import without_index
+from .selection import select_facts
 
 _BATCH = 500
 

@@ -64,6 +64,7 @@ from . import (
     migrations,
     outbox,
     provenance,
+    selection,
     spaces,
     transcripts,
 )
@@ -229,12 +230,12 @@ class SQLStorage(Storage):
     def state(self, attribution: Attribution) -> EntityState:
         """The entity's revision and generation."""
         with self._read() as connection:
-            return facts.state(connection, attribution)
+            return selection.state(connection, attribution)
 
     def changes_since(self, attribution: Attribution, space: Space, revision: int) -> Delta:
         """Facts changed after a revision."""
         with self._read() as connection:
-            return facts.changes_since(connection, attribution, space, revision, self._codec)
+            return selection.changes_since(connection, attribution, space, revision, self._codec)
 
     def facts(
         self,
@@ -255,8 +256,8 @@ class SQLStorage(Storage):
         narrowed = (kinds, as_of, slots, process_id, tier, said_before, limit)
         with self._read() as connection:
             if ids is not None and not statuses and not offset and all(one is None for one in narrowed):
-                return facts.facts_of_ids(connection, attribution, self._codec, ids)
-            found = facts.select_facts(
+                return selection.facts_of_ids(connection, attribution, self._codec, ids)
+            found = selection.select_facts(
                 connection, attribution, self._codec, ids=ids, kinds=kinds, statuses=statuses, as_of=as_of,
                 slots=slots, process_id=process_id, tier=tier, said_before=said_before, limit=limit, offset=offset,
             )  # fmt: skip
@@ -265,7 +266,7 @@ class SQLStorage(Storage):
     def facts_by_fingerprint(self, attribution: Attribution, fingerprints: Collection[str]) -> dict[str, Fact]:
         """Active facts, not episodes, with those fingerprints."""
         with self._read() as connection:
-            found = facts.select_facts(connection, attribution, self._codec, fingerprints=fingerprints)
+            found = selection.select_facts(connection, attribution, self._codec, fingerprints=fingerprints)
         return {fingerprint: fact for fingerprint, fact in found if fact.kind != "episode"}
 
     def search(self, attribution: Attribution, terms: Sequence[str], *, limit: int) -> list[tuple[str, str]]:
@@ -280,12 +281,14 @@ class SQLStorage(Storage):
 
         def change(connection: Connection) -> EntityState:
             wanted = {retirement.fact_id for retirement in changes.retire}
-            known = facts.select_facts(connection, attribution, self._codec, ids=wanted, statuses=()) if wanted else []
+            known = (
+                selection.select_facts(connection, attribution, self._codec, ids=wanted, statuses=()) if wanted else []
+            )
             if missing := wanted - {fact.id for _, fact in known}:
                 raise UnknownFactError(f"{attribution.entity_id!r} has no fact {sorted(missing)[0]!r}.")
             ensure_entity(connection, attribution, now=to_micros(now))
             facts.apply(connection, attribution, changes, self._codec, expected=expected, now=now)
-            return facts.state(connection, attribution)
+            return selection.state(connection, attribution)
 
         return self._write(change)
 
@@ -350,7 +353,7 @@ class SQLStorage(Storage):
     def superseded_by(self, attribution: Attribution, ids: Collection[str]) -> list[Fact]:
         """What facts took the place of."""
         with self._read() as connection:
-            found = facts.select_facts(connection, attribution, self._codec, successors=ids, statuses=_SUPERSEDED)
+            found = selection.select_facts(connection, attribution, self._codec, successors=ids, statuses=_SUPERSEDED)
         return [fact for _, fact in found]
 
     def process_attributes(self, attribution: Attribution, *, limit: int = 100) -> list[ProcessAttribute]:
