@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from ..errors import RevisionConflictError
+from ..model import Fact
 from ..storage.base import Storage
-from ..storage.records import FactChanges
+from ..storage.records import FactChanges, Job, NewFact
 from .samples import ADA, BOB, NOW, SPACE, contents, new_fact, said, texts, turn
 
 
