@@ -37,7 +37,8 @@ def wordings(draw):
 
 
 def memory(number, text, kind, speaker):
-    fact = Fact(str(number), text, kind, speaker=speaker, said_at=NOW + timedelta(days=number % 7), mentions=number + 1)
+    said_at, key = NOW + timedelta(days=number % 7), f"message {number % 5}"
+    fact = Fact(str(number), text, kind, speaker=speaker, said_at=said_at, mentions=number + 1, message_key=key)
     lexical = " ".join(terms(f"{fact.said_at:%d %B %Y} {speaker}: {text}"))
     row = IndexRow(fact.id, lexical, kind, "active", speaker, None, None, fact.said_at, None, None, None)
     return row, Recalled(fact, 1 - number / 100)
@@ -93,3 +94,23 @@ def test_recall_answers_alike_whether_a_plugin_has_everything_read_or_not(tmp_pa
 
     assert sparing == everything
     assert sparing[0][0][0].mentions == len(PLACES.split())
+
+
+def shown(*found):
+    """What is shown of (text, kind, message key)s, best first."""
+    memories = ShownOnce(10)
+    for number, (text, kind, key) in enumerate(found):
+        memories.add(Recalled(Fact(str(number), text, kind, said_at=NOW, message_key=key), 1.0))
+    return [one.text for one in memories.memories()]
+
+
+def test_a_fact_and_its_message_take_one_place_and_facts_of_one_message_do_not():
+    message = ("I moved to Porto and I row", "episode", "m")
+    moved, rows = ("Ada moved to Porto", "event", "m"), ("Ada rows", "skill", "m")
+    other = ("Ada likes tea", "preference", "n")
+
+    assert shown(message, moved, rows, other) == ["I moved to Porto and I row", "Ada likes tea"]
+    assert shown(moved, message, rows, other) == ["Ada moved to Porto", "Ada rows", "Ada likes tea"]
+    assert shown(moved, ("By hand", "fact", None), ("By hand too", "fact", None)) == [
+        "Ada moved to Porto", "By hand", "By hand too",
+    ]  # fmt: skip

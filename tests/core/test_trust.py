@@ -213,6 +213,16 @@ def test_the_difference_between_two_times_is_what_began_and_what_ended(memori):
         memori.diff(NOW, NOW - timedelta(days=1), attribution=ADA)
 
 
+def test_what_began_and_ended_at_one_moment_began_first(memori):
+    say(memori, "fact: home=Bonn", day=1)
+    say(memori, "fact: home=Rome", day=1)
+
+    changes = memori.diff(NOW, attribution=ADA)
+    assert [(one.what, one.fact.text) for one in changes] == [
+        ("began", "home is Bonn"), ("ended", "home is Bonn"), ("began", "home is Rome"),
+    ]  # fmt: skip
+
+
 async def test_the_awaitable_twins_do_the_same(memori):
     await memori.arecord(Message("assistant", "rule: a. rule: b", id="m1"), attribution=ADA)
     assert memori.augmentation.wait(20)

@@ -267,6 +267,17 @@ def test_nodes_of_triples_are_typed():
     )
 
 
+def test_of_what_somebody_owns_a_name_says_who_it_is_and_once():
+    sister = [triple for one in read("My sister Zoe is a doctor.") for triple in one.triples]
+    assert {(one.predicate, one.object) for one in sister} == {("sister", "Zoe"), ("be", "doctor")}
+    for words, predicate, thing in (
+        ("My name is Priya.", "be named", "Priya"),
+        ("My favourite dish is paella.", "favourite dish", "paella"),
+    ):
+        [triple] = read(words)[0].triples
+        assert (triple.subject, triple.predicate, triple.object) == ("Ada", predicate, thing)
+
+
 def test_triples_keep_negation_and_the_past():
     assert read("I don't like tea.")[0].triples[0].predicate == "not like"
     assert read("I used to live in Paris.")[0].triples[0].predicate == "used to live in"

@@ -14,7 +14,8 @@ _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
 class ShownOnce:
-    """The first `limit` memories, each once: in the newest wording, and with the mentions of all its wordings.
+    """The first `limit` memories, each once: in the newest wording, and with the mentions of all its wordings. A fact
+    and the message it was learnt from take one place: of the two the better one is shown.
 
     Two memories say the same when they are of one kind and one speaker and hold the same words in the same order, give
     or take one of ten; all numbers and negations must agree, and asking is not saying. Give them best first.
@@ -25,6 +26,9 @@ class ShownOnce:
         self._groups: list[list[Recalled]] = []
         self._known: list[tuple[tuple[object, ...], list[str]]] = []
         self._terms: list[tuple[frozenset[str], int]] = []
+        self._learnt: set[str] = set()
+        self._quoted: set[str] = set()
+        """Keys of the messages of the facts, and of the episodes, that are there."""
 
     @property
     def full(self) -> bool:
@@ -38,9 +42,20 @@ class ShownOnce:
         place = next((i for i, (other, held) in enumerate(self._known) if other == label and alike(said, held)), None)
         if place is not None:
             self._groups[place].append(one)
-        elif not self.full:
+        elif not self.full and not self._told(one.fact):
             self._groups.append([one])
             self._known.append((label, said))
+
+    def _told(self, fact: Fact) -> bool:
+        """Whether its message, or a fact learnt from its message, is there already; if not, it is from now on."""
+        key = fact.message_key
+        if key is None:
+            return False
+        mine, others = (self._quoted, self._learnt) if fact.kind == "episode" else (self._learnt, self._quoted)
+        if key in others:
+            return True
+        mine.add(key)
+        return False
 
     def may_repeat(self, row: IndexRow) -> bool:
         """Whether a memory may be another wording of one that is there, going by its terms: never a wrong no.
