@@ -43,11 +43,11 @@ async def iterate(chat: Chat, prompt: str, user: Visitor, history: History) -> H
 
 
 def capability(memori: Memori) -> AbstractCapability[Visitor]:
-    return MemoriMemory(memori, visitor)
+    return MemoriMemory(memori, visitor, recall_timeout=30)
 
 
 def processor(memori: Memori) -> AbstractCapability[Visitor]:
-    return ProcessHistory(memori_history_processor(memori, visitor))
+    return ProcessHistory(memori_history_processor(memori, visitor, recall_timeout=30))
 
 
 @pytest.mark.parametrize(("attach", "kept"), [(capability, 0), (processor, 1)])
