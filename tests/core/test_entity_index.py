@@ -58,10 +58,10 @@ def test_passages_take_no_places_from_other_rows():
 def test_closeness_is_that_of_the_best_passage_and_nothing_without_vectors():
     index = index_of(row("a", vectors=(X, Y)), row("words only", vectors=None), row("b", vectors=(0.5 * Z, -Y)))
 
-    assert index.closeness([2, 0, 1, 0], Y) == {2: 0.0, 0: 1.0, 1: 0.0}
-    assert index.closeness([2], -Y) == {2: 1.0}
-    assert index.closeness([0, 1], None) == {0: 0.0, 1: 0.0}
-    assert index.closeness([], X) == {}
+    assert index.closeness([2, 0, 1, 0], Y).tolist() == [0.0, 1.0, 0.0, 1.0]
+    assert index.closeness([2], -Y).tolist() == [1.0]
+    assert index.closeness([0, 1], None).tolist() == [0.0, 0.0]
+    assert index.closeness([], X).tolist() == []
     assert list(index.embedded) == [1, 0, 1]
 
 

@@ -16,7 +16,7 @@ _LONGEST_NAME = 80
 
 def tokens(text: str) -> int:
     """Estimate tokens without a tokenizer: four characters of ASCII each, one for any other character."""
-    plain = sum(char.isascii() for char in text)
+    plain = len(text.encode("ascii", "ignore"))
     return (plain + 3) // 4 + len(text) - plain
 
 

@@ -135,19 +135,17 @@ class EntityIndex:
                 return numbers[order], products[best[order]]
             asked *= 2
 
-    def closeness(self, numbers: Sequence[int], query: NDArray[np.float32] | None) -> dict[int, float]:
+    def closeness(self, numbers: Sequence[int], query: NDArray[np.float32] | None) -> NDArray[np.float32]:
         """How close each of those rows is to the query by its best passage; 0 for one without vectors, or no query."""
-        closeness = dict.fromkeys(numbers, 0.0)
-        embedded = [number for number in closeness if self.embedded[number]]
-        if query is None or not embedded:
+        closeness = np.zeros(len(numbers), dtype=np.float32)
+        places = [place for place, number in enumerate(numbers) if self.embedded[number]]
+        if query is None or not places:
             return closeness
-        ids = [
-            np.arange(self._first_vector[number], self._first_vector[number] + self._passages[number])
-            for number in embedded
-        ]
-        starts = np.cumsum([0, *(len(one) for one in ids[:-1])])
-        products = self.vectors.get(np.concatenate(ids)) @ query
-        closeness.update(zip(embedded, np.maximum.reduceat(products, starts).tolist(), strict=True))
+        first = np.array([self._first_vector[numbers[place]] for place in places])
+        count = np.array([self._passages[numbers[place]] for place in places])
+        starts = np.cumsum(count) - count
+        ids = np.arange(count.sum()) + np.repeat(first - starts, count)
+        closeness[places] = np.maximum.reduceat(self.vectors.get(ids) @ query, starts)
         return closeness
 
     def saved(self) -> Mapping[str, Iterable[NDArray[Any]]] | None:

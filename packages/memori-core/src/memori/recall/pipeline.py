@@ -328,8 +328,9 @@ class Recall:
         said = {fold(text) for text in exclude}
         if not said or not recalled:
             return recalled
-        episodes = {episode_id(one.fact.message_key): one for one in recalled if one.fact.message_key}
-        sources = self._storage.facts(attribution, ids=list(episodes), statuses=())
+        keys = {one.fact.message_key for one in recalled if one.fact.kind != "episode"} - {None}
+        episodes = [episode_id(key) for key in keys]
+        sources = self._storage.facts(attribution, ids=episodes, statuses=()) if episodes else []
         repeated = {fact.message_key for fact in sources if fold(fact.text) in said}
         return [one for one in recalled if fold(one.text) not in said and one.fact.message_key not in repeated]
 

@@ -6,9 +6,10 @@ memory. The defaults of `RecallWeights` were chosen on LoCoMo conversations; the
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model import RecallWeights
+from ..storage.records import IndexRow
 from .entity_index import EntityIndex
+
+PARTS = ("vector", "lexical", "speaker", "neighbours", "window", "linked", "boost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,20 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A candidate by its number in the index. `relevance` means the same for every query, `score` only ranks."""
+    """A candidate by its number in the index. `relevance` means the same for every query, `score` only ranks.
+
+    `shares`: what each of `PARTS` contributed, in that order.
+    """
 
     number: int
     score: float
     relevance: float
-    parts: Mapping[str, float]
+    shares: NDArray[np.float64]
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """What made up the score, by name."""
+        return dict(zip(PARTS, self.shares.tolist(), strict=True))
 
 
 def names_in(query: str, names: Iterable[str]) -> set[str]:
@@ -67,42 +79,49 @@ def score(
 ) -> list[Hit]:
     """Score candidates, best first."""
     chosen = sorted(set(candidates))
-    around = {n: _neighbours(index, n) for n in chosen}
-    everyone = sorted(set(chosen).union(*around.values()))
+    if not chosen:
+        return []
+    around = [_neighbours(index, number) for number in chosen]
+    everyone = sorted({*chosen, *itertools.chain.from_iterable(around)})
+    place = {number: at for at, number in enumerate(everyone)}
+    mine = [place[number] for number in chosen]
+
     closeness = index.closeness(everyone, evidence.query)
-    best = float(evidence.lexical.max(initial=0.0)) or 1.0
-    words = {n: float(evidence.lexical[n]) / best for n in everyone}
+    words = evidence.lexical[everyone] / (float(evidence.lexical.max(initial=0.0)) or 1.0)
     share = weights.lexical if evidence.query is not None else 1.0
-    base = {n: (1 - share) * closeness[n] + share * words[n] for n in everyone}
+    base = (1 - share) * closeness + share * words
+    worth = dict(zip(everyone, base.tolist(), strict=True))
     said = index.said_by[next(iter(evidence.named))] if len(evidence.named) == 1 else frozenset()
+    window = weights.window * np.array([number in evidence.inside for number in chosen])
+    shares = np.column_stack([
+        closeness[mine],
+        words[mine],
+        weights.speaker * np.array([number in said for number in chosen]),
+        weights.neighbour * np.array([sum(worth[number] for number in them) for them in around]),
+        window,
+        weights.linked * np.array([worth.get(evidence.linked.get(number, -1), 0.0) for number in chosen]),
+        _boosts([index.rows[number] for number in chosen], weights, now),
+    ])  # fmt: skip
     scale = 1 + weights.speaker + 2 * weights.neighbour + weights.window + weights.linked
-    hits = []
-    for number in chosen:
-        parts = {
-            "vector": closeness[number],
-            "lexical": words[number],
-            "speaker": weights.speaker if number in said else 0.0,
-            "neighbours": weights.neighbour * sum(base[n] for n in around[number]),
-            "window": weights.window if number in evidence.inside else 0.0,
-            "linked": weights.linked * base[evidence.linked[number]] if number in evidence.linked else 0.0,
-            "boost": _boost(index, number, weights, now),
-        }
-        added = parts["speaker"] + parts["neighbours"] + parts["window"] + parts["linked"]
-        total = (base[number] + added) * parts["boost"] / scale
-        relevance = max(closeness[number], evidence.coverage.get(number, 0.0), 0.0)
-        relevance += weights.window if number in evidence.inside else 0.0
-        hits.append(Hit(number, min(max(total, 0.0), 1.0), min(relevance, 1.0), parts))
+    totals = np.clip((base[mine] + shares[:, 2:6].sum(axis=1)) * shares[:, 6] / scale, 0.0, 1.0)
+    coverage = np.array([evidence.coverage.get(number, 0.0) for number in chosen])
+    relevance = np.minimum(np.maximum(np.maximum(closeness[mine], coverage), 0.0) + window, 1.0)
+    hits = map(Hit, chosen, totals.tolist(), relevance.tolist(), shares)
     return sorted(hits, key=lambda hit: -hit.score)
 
 
-def _boost(index: EntityIndex, number: int, weights: RecallWeights, now: datetime) -> float:
-    row = index.rows[number]
-    boost = 1 + weights.importance * (row.importance - 0.5)
-    boost *= 1 + weights.mentions * (1 - 1 / max(row.mentions, 1))
-    if row.said_at is not None:
-        age = max((now - row.said_at).days, 0)  # whole days: two recalls in a row score the same
-        boost *= 1 + weights.recency * math.exp2(-age / weights.half_life)
-    return boost
+def _boosts(rows: Sequence[IndexRow], weights: RecallWeights, now: datetime) -> NDArray[np.float64]:
+    """The multiplier of each: by its importance, how often it was said, and how long ago in whole days.
+
+    Whole days, so that two recalls in a row score the same.
+    """
+    importance = np.array([row.importance for row in rows])
+    mentions = np.array([max(row.mentions, 1) for row in rows])
+    ages = np.array([math.inf if row.said_at is None else max((now - row.said_at).days, 0) for row in rows])
+    boosts: NDArray[np.float64] = 1 + weights.importance * (importance - 0.5)
+    boosts *= 1 + weights.mentions * (1 - 1 / mentions)
+    boosts *= 1 + weights.recency * np.exp2(-ages / weights.half_life)
+    return boosts
 
 
 def _neighbours(index: EntityIndex, number: int) -> list[int]:
