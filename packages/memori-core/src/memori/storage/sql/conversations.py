@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select, type_coerce, update
 
 from ...keys import derived_key, new_key
 from ...model import Attribution, Conversation, Message, Receipt, StoredMessage
@@ -24,6 +24,17 @@ from ..values import (
 from . import schema as t
 from .dialects import insert_missing
 from .sessions import find_session, in_scope, said_at, stored_overlap
+
+# Made once, as making a statement takes longer than running it.
+_LATEST = (
+    select(t.conversation)
+    .where(t.conversation.c.session_id == bindparam("session"))
+    .order_by(t.conversation.c.last_at.desc(), t.conversation.c.id.desc())
+    .limit(1)
+)
+_ADD_MESSAGES, _ADD_CONVERSATION, _ADD_JOB = t.message.insert(), t.conversation.insert(), t.job.insert()
+_MOVE_SESSION = update(t.session).where(t.session.c.id == bindparam("session"))
+_MOVE_CONVERSATION = update(t.conversation).where(t.conversation.c.id == bindparam("conversation"))
 
 
 def append(
@@ -50,19 +61,17 @@ def append(
         }
         for offset, index in enumerate(fresh)
     ]
-    connection.execute(t.message.insert(), rows)
+    connection.execute(_ADD_MESSAGES, rows)
     last_said = max(row["said_at"] for row in rows)
-    connection.execute(
-        update(t.session)
-        .where(t.session.c.id == session["id"])
-        .values(
-            message_count=first + len(rows),
-            version=session["version"] + 1,
-            last_at=last_said,
-            last_digest=rows[-1]["digest"],
-        )
-    )
-    connection.execute(update(t.conversation).where(t.conversation.c.id == conversation_id).values(last_at=last_said))
+    moved = {
+        "session": session["id"],
+        "message_count": first + len(rows),
+        "version": session["version"] + 1,
+        "last_at": last_said,
+        "last_digest": rows[-1]["digest"],
+    }
+    connection.execute(_MOVE_SESSION, moved)
+    connection.execute(_MOVE_CONVERSATION, {"conversation": conversation_id, "last_at": last_said})
     job_id = _enqueue(connection, session, first, first + len(rows) - 1, turn) if turn.augment else None
     return Receipt(session["external_id"], public_id, stored=len(rows), repeated=len(known), job_id=job_id)
 
@@ -191,19 +200,10 @@ def _conversation(
         row["id"] = derived_key("conversation", session["id"], turn.conversation_id)
         insert_missing(connection, t.conversation, [row])
         return row["id"], turn.conversation_id
-    latest = (
-        connection.execute(
-            select(t.conversation)
-            .where(t.conversation.c.session_id == session["id"])
-            .order_by(t.conversation.c.last_at.desc(), t.conversation.c.id.desc())
-            .limit(1)
-        )
-        .mappings()
-        .first()
-    )
+    latest = connection.execute(_LATEST, {"session": session["id"]}).mappings().first()
     if latest is not None and moment - latest["last_at"] <= options.conversation_gap * 1e6:
         return latest["id"], latest["external_id"] or latest["id"]
-    connection.execute(t.conversation.insert(), row)
+    connection.execute(_ADD_CONVERSATION, row)
     return row["id"], row["id"]
 
 
@@ -211,7 +211,7 @@ def _enqueue(connection: Connection, session: dict[str, Any], first: int, last: 
     now = to_micros(turn.now)
     key = new_key()
     connection.execute(
-        t.job.insert(),
+        _ADD_JOB,
         {
             "id": key,
             "entity_id": session["entity_id"],

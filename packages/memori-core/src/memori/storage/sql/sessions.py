@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, select
 from sqlalchemy.engine import RowMapping
 
 from ...keys import new_key
@@ -17,6 +18,17 @@ from .dialects import insert_missing
 from .failures import RowVanishedError
 
 _CANDIDATES = 20
+
+# Made once, as making a statement takes longer than running it. A locked key does not change, so rows that refer to it
+# may be written meanwhile (FOR NO KEY UPDATE on PostgreSQL).
+_LOCK_ENTITY = select(t.entity.c.id).where(t.entity.c.id == bindparam("entity")).with_for_update(key_share=True)
+_LOCK_SESSION = select(t.session).where(t.session.c.id == bindparam("session")).with_for_update(key_share=True)
+_TAIL = (
+    select(t.message.c.digest, t.message.c.native_id)
+    .where(t.message.c.session_id == bindparam("session"))
+    .order_by(t.message.c.position.desc())
+    .limit(bindparam("number", type_=Integer))
+)
 
 
 def ensure_entity(connection: Connection, attribution: Attribution, *, now: int) -> None:
@@ -68,36 +80,49 @@ def find_session(
     """The session a turn goes to, locked: the named one, the one it continues, the last one, or a new one."""
     if attribution.session_id is not None:
         return named_session(connection, attribution, turn, attribution.session_id)
+    entity = {"entity": entity_key(attribution)}
     # The entity's lock orders turns that would each find no session and begin one.
-    lock = select(t.entity.c.id).where(t.entity.c.id == entity_key(attribution)).with_for_update(key_share=True)
-    if connection.execute(lock).first() is None:
+    if connection.execute(_LOCK_ENTITY, entity).first() is None:
         ensure_entity(connection, attribution, now=to_micros(turn.now))
-        connection.execute(lock)
+        connection.execute(_LOCK_ENTITY, entity)
     found = _continued_session(connection, attribution, turn, digests)
     if found is None and turn.join_recent:
-        found = (
-            connection.execute(
-                _sessions(attribution)
-                .where(t.session.c.implicit == 1)
-                .where(t.session.c.last_at >= said_at(turn.messages[0], turn) - int(options.conversation_gap * 1e6))
-                .limit(1)
-            )
-            .mappings()
-            .first()
-        )
+        since = said_at(turn.messages[0], turn) - int(options.conversation_gap * 1e6)
+        query, given = _recent(attribution.process_id is None), {**_owner(attribution), "since": since}
+        found = connection.execute(query, given).mappings().first()
     if found is None:
         return named_session(connection, attribution, turn, new_key(), implicit=True)
     return named_session(connection, attribution, turn, found["external_id"], implicit=bool(found["implicit"]))
 
 
-def _sessions(attribution: Attribution) -> Any:
-    process = process_key(attribution)
+def _owner(attribution: Attribution) -> dict[str, str | None]:
+    keys = {"entity": entity_key(attribution), "process": process_key(attribution)}
+    return {name: key for name, key in keys.items() if key is not None}
+
+
+def _sessions(of_nobody: bool) -> Select[Any]:
+    """An entity's sessions with a process, or with none, newest first."""
+    process = t.session.c.process_id
     return (
         select(t.session)
-        .where(t.session.c.entity_id == entity_key(attribution))
-        .where(t.session.c.process_id.is_(None) if process is None else t.session.c.process_id == process)
+        .where(t.session.c.entity_id == bindparam("entity"))
+        .where(process.is_(None) if of_nobody else process == bindparam("process"))
         .order_by(t.session.c.last_at.desc(), t.session.c.id.desc())
     )
+
+
+@cache
+def _recent(of_nobody: bool) -> Select[Any]:
+    """The last session, if it goes on without a name."""
+    since = t.session.c.last_at >= bindparam("since")
+    return _sessions(of_nobody).where(t.session.c.implicit == 1, since).limit(1)
+
+
+@cache
+def _ending_with(of_nobody: bool) -> Select[Any]:
+    """The last sessions whose last message has one of some digests."""
+    last = t.session.c.last_digest.in_(bindparam("digests", expanding=True))
+    return _sessions(of_nobody).where(last).limit(_CANDIDATES)
 
 
 def _continued_session(
@@ -107,11 +132,10 @@ def _continued_session(
     resent = sorted(set(digests[: turn.resent]))[:500]
     if not resent:
         return None
-    candidates = connection.execute(
-        _sessions(attribution).where(t.session.c.last_digest.in_(resent)).limit(_CANDIDATES)
-    ).mappings()
+    given = {**_owner(attribution), "digests": resent}
+    candidates = connection.execute(_ending_with(attribution.process_id is None), given).mappings().all()
     best: tuple[int, RowMapping] | None = None
-    for candidate in candidates.all():
+    for candidate in candidates:
         length = stored_overlap(connection, candidate["id"], turn, digests)
         if length and (best is None or length > best[0]):
             best = length, candidate
@@ -146,20 +170,13 @@ def named_session(
 
 
 def _lock_session(connection: Connection, key: str) -> dict[str, Any] | None:
-    # Its key does not change, so rows that refer to it may be written meanwhile (FOR NO KEY UPDATE on PostgreSQL).
-    query = select(t.session).where(t.session.c.id == key).with_for_update(key_share=True)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_LOCK_SESSION, {"session": key}).mappings().first()
     return None if row is None else dict(row)
 
 
 def stored_overlap(connection: Connection, session: str, turn: Turn, digests: list[str]) -> int:
     """Length of the longest suffix of the session's messages that is a prefix of the resent ones."""
-    tail = connection.execute(
-        select(t.message.c.digest, t.message.c.native_id)
-        .where(t.message.c.session_id == session)
-        .order_by(t.message.c.position.desc())
-        .limit(turn.resent)
-    ).all()[::-1]
+    tail = connection.execute(_TAIL, {"session": session, "number": turn.resent}).all()[::-1]
     sent = [(digest, message.id) for digest, message in zip(digests, turn.messages, strict=True)]
     return overlap([(row.digest, row.native_id) for row in tail], sent[: turn.resent])
 
