@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -166,6 +167,10 @@ class PgvectorIndex(SharedIndex):
             _forget(connection, entity_key(attribution))
 
         self._sql._write(delete)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """One connection for all that a recall reads."""
+        return self._sql.together()
 
     def _exists(self, connection: Connection, table: str) -> bool:
         if table not in self._built:
