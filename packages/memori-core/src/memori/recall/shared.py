@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -61,7 +62,7 @@ class SharedCandidates:
         filtered = kinds is not None or as_of is not None or asked is not None
         rows: dict[str, IndexRow] = {}
         with self.index.reading():
-            holding = dict(self._storage.search(attribution, words, limit=4 * limit))
+            holding = dict(self._storage.search(attribution, _telling(words, statistics), limit=4 * limit))
             ids = set(holding if filtered else _heaviest(holding, words, statistics, limit))
             try:
                 behind = self._missing(attribution, space, state)
@@ -129,6 +130,14 @@ class SharedCandidates:
                 return delta
         # Deleted for good since, or never indexed: everything, from the beginning.
         return self._storage.changes_since(attribution, space, -1)
+
+
+def _telling(words: Sequence[str], statistics: Statistics) -> list[str]:
+    """The words, each once, those first that fewest facts hold: a storage looks for so many, however many it is given.
+
+    One that no fact held when they were counted comes last.
+    """
+    return sorted(dict.fromkeys(words), key=lambda word: statistics.frequencies.get(word) or math.inf)
 
 
 def _heaviest(texts: Mapping[str, str], words: Sequence[str], statistics: Statistics, limit: int) -> list[str]:
