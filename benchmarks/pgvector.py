@@ -91,8 +91,8 @@ def measure(url: str, *, size: int, others: int, sample: int) -> dict[str, str]:
     shared = SharedCandidates(storage, index)
     truth = [{ids[at] for at in np.argpartition(stored @ query, -10)[-10:]} for query in queries]
     searches: dict[str, str] = {}
-    for way, exact in (("HNSW", 0), ("one by one", 10**9)):
-        index.exact = exact
+    for way, node in (("HNSW", 0), ("one by one", 10**9)):
+        index.node = node
         found = [index.search(ONE, space, query, 10) for query in queries]
         missed = [len(set(some) & all_) / 10 for some, all_ in zip(found, truth, strict=True)]
         took = timed([lambda query=query: index.search(ONE, space, query, 50) for query in queries])  # type: ignore[misc]
@@ -100,7 +100,7 @@ def measure(url: str, *, size: int, others: int, sample: int) -> dict[str, str]:
             f"index search, 50 of it, {way}": took,
             f"recall@10 against exact, {way}": f"{np.mean(missed):.4f}",
         }
-    index.exact = PgvectorIndex.exact
+    index.node = PgvectorIndex.node
 
     def gather(text: str, query: NDArray[np.float32]) -> object:
         return shared.around(text, ONE, space, lambda _: query, limit=50, kinds=None, as_of=None)

@@ -58,7 +58,7 @@ class TestGraph(TestExact):
     @pytest.fixture
     def shared_index(self, storage):
         index = PgvectorIndex(storage)
-        index.exact = 0
+        index.node = 0
         return index
 
 
@@ -113,9 +113,9 @@ def test_few_vectors_are_found_in_the_same_order_as_in_this_process(storage, ind
     assert index.state(ADA, SPACE) == storage.state(ADA)
 
 
-@pytest.mark.parametrize("exact", [0, 5000], ids=["graph", "exact"])
-def test_a_tenant_gets_its_own_and_as_many_as_it_has(storage, index, exact):
-    index.exact = exact
+@pytest.mark.parametrize("node", [0, 20], ids=["graph", "exact"])
+def test_a_tenant_gets_its_own_and_as_many_as_it_has(storage, index, node):
+    index.node = node
     mine, theirs = fill(storage, ADA, 20), fill(storage, BOB, 300)
     for who in (ADA, BOB):
         follow(storage, index, who)
@@ -126,7 +126,7 @@ def test_a_tenant_gets_its_own_and_as_many_as_it_has(storage, index, exact):
 
 
 def test_many_vectors_are_found_by_the_graph(storage, index, url):
-    index.exact = 0
+    index.node = 0
     fill(storage, ADA, 300)
     follow(storage, index, ADA)
 
@@ -141,6 +141,22 @@ def test_many_vectors_are_found_by_the_graph(storage, index, url):
     while not (used := postgresql().execute(scans, database=url)[0][0]) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert used > 0
+
+
+@pytest.mark.parametrize(("own", "others", "graph"), [(300, 100, True), (100, 300, False), (9, 0, False)])
+def test_a_graph_is_asked_where_it_answers_sooner(storage, index, url, own, others, graph):
+    """Where most vectors near the query are those of others, an entity's own are compared one by one."""
+    index.node, index.width, statements = 1, 50, []
+    for who, count in ((ADA, own), (BOB, others)):
+        fill(storage, who, count)
+        follow(storage, index, who)
+    for (table,) in postgresql().execute("SELECT tablename FROM pg_tables WHERE tablename ~ 'pgvector'", database=url):
+        postgresql().execute(f"ANALYZE {table}", database=url)
+    event.listen(storage._database._engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+
+    index.search(ADA, SPACE, QUERY, 40)
+
+    assert any("hnsw" in statement for statement in statements) == graph
 
 
 def test_following_twice_changes_nothing_and_an_old_delta_is_passed_over(storage, index):

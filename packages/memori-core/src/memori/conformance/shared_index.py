@@ -17,6 +17,7 @@ from ..client import Memori
 from ..embedding.base import Space
 from ..model import Attribution
 from ..recall.index.base import SharedIndex
+from ..recall.shared import SharedCandidates
 from ..storage.base import Storage
 from ..storage.records import EntityState, FactChanges, FactVectors, NewFact, Retirement
 from .samples import ADA, BOB, NOW, SPACE, new_fact
@@ -250,6 +251,20 @@ class SharedIndexConformance:
 
         assert shared_index.search(ADA, SPACE, QUERY, 5) == []
         assert shared_index.state(ADA, SPACE) == storage.state(ADA)
+
+    def test_a_query_of_a_megabyte_is_answered(self, storage: Storage, shared_index: SharedIndex) -> None:
+        """What is asked of the database doesn't grow with the query, and its telling words are found all the same."""
+        filled(storage, shared_index, ADA, unit(9))
+        (green,) = added(storage, ADA, [new_fact("likes green tea", vector=(-1, 0, 0, 0))])
+        follow(storage, shared_index, ADA)
+        asked = " ".join([*(f"{number:0199}" for number in range(5000)), "green tea"])
+
+        found, _, failed = SharedCandidates(storage, shared_index).around(
+            asked, ADA, SPACE, lambda _: QUERY, limit=3, kinds=None, as_of=None
+        )
+
+        assert failed is None
+        assert green in {row.fact_id for row in found.rows}
 
 
 def added(storage: Storage, who: Attribution, facts: Sequence[NewFact], *, space: Space = SPACE) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,7 +16,7 @@ from .. import telemetry
 from ..embedding.base import Space
 from ..model import Attribution, Kind
 from ..storage.base import Storage
-from ..storage.records import Delta, EntityState, Statistics
+from ..storage.records import Delta, EntityState, IndexRow, Statistics
 from ..text import terms
 from .candidates import index_of, suppose
 from .entity_index import EntityIndex
@@ -56,27 +57,30 @@ class SharedCandidates:
         state = self._storage.state(attribution)
         statistics = self._weighed(attribution, state)
         vector = embed(without_names(query, statistics.speakers)) if statistics.documents else None
-        rows = {}
         asked, failed = window(query, as_of or datetime.now(UTC)), None
-        holding = dict(self._storage.search(attribution, words, limit=4 * limit))
-        # Of those, what is of another kind or time is left out later.
+        # Of those that hold a word, what is of another kind or time is left out later.
         filtered = kinds is not None or as_of is not None or asked is not None
-        ids = set(holding if filtered else _heaviest(holding, words, statistics, limit))
-        try:
-            behind = self._missing(attribution, space, state)
-            rows = {row.fact_id: row for row in behind.rows} if behind is not None else {}
-            if vector is not None:
-                ids.update(self.index.search(attribution, space, vector, limit, kinds=kinds, as_of=as_of))
-                if asked is not None:
-                    within = (asked.start, asked.end)
-                    ids.update(
-                        self.index.search(attribution, space, vector, limit, kinds=kinds, as_of=as_of, within=within)
-                    )
-        except Exception as error:  # noqa: BLE001 - an index of anybody's may raise anything; words still answer
-            telemetry.failure(logger, "searching the vector index (recalling by words)", error)
-            failed = FAILED
-        # Read last, so that what was forgotten meanwhile is not among them.
-        now = self._storage.rows(attribution, space, ids | rows.keys(), neighbours=True)
+        rows: dict[str, IndexRow] = {}
+        with self.index.reading():
+            holding = dict(self._storage.search(attribution, _telling(words, statistics), limit=4 * limit))
+            ids = set(holding if filtered else _heaviest(holding, words, statistics, limit))
+            try:
+                behind = self._missing(attribution, space, state)
+                rows = {row.fact_id: row for row in behind.rows} if behind is not None else {}
+                if vector is not None:
+                    ids.update(self.index.search(attribution, space, vector, limit, kinds=kinds, as_of=as_of))
+                    if asked is not None:
+                        within = (asked.start, asked.end)
+                        ids.update(
+                            self.index.search(
+                                attribution, space, vector, limit, kinds=kinds, as_of=as_of, within=within
+                            )
+                        )
+            except Exception as error:  # noqa: BLE001 - an index of anybody's may raise anything; words still answer
+                telemetry.failure(logger, "searching the vector index (recalling by words)", error)
+                failed = FAILED
+            # Read last, so that what was forgotten meanwhile is not among them.
+            now = self._storage.rows(attribution, space, ids | rows.keys(), neighbours=True)
         return index_of(now, words, statistics, space, state), vector, failed
 
     def follow(self, attribution: Attribution, space: Space) -> None:
@@ -126,6 +130,14 @@ class SharedCandidates:
                 return delta
         # Deleted for good since, or never indexed: everything, from the beginning.
         return self._storage.changes_since(attribution, space, -1)
+
+
+def _telling(words: Sequence[str], statistics: Statistics) -> list[str]:
+    """The words, each once, those first that fewest facts hold: a storage looks for so many, however many it is given.
+
+    One that no fact held when they were counted comes last.
+    """
+    return sorted(dict.fromkeys(words), key=lambda word: statistics.frequencies.get(word) or math.inf)
 
 
 def _heaviest(texts: Mapping[str, str], words: Sequence[str], statistics: Statistics, limit: int) -> list[str]:

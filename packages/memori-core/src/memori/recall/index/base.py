@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -149,6 +150,13 @@ class SharedIndex(ABC):
     @abstractmethod
     def erase(self, attribution: Attribution) -> None:
         """Delete everything of the entity, in every space."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """A recall asks the storage and this index inside it, one after the other.
+
+        Nothing by default. An index in the storage's own database may have the thread's reads share a connection.
+        """
+        return nullcontext()
 
     def close(self) -> None:  # noqa: B027 - most use the storage's connections
         """Release what it opened itself."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import chain
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select
 
 from ...embedding.base import Space
 from ...model import Attribution
@@ -15,7 +16,7 @@ from ..records import Codec, IndexRow, Statistics
 from ..values import entity_key
 from . import schema as t
 from .planning import among, without_index
-from .selection import index_rows, state
+from .selection import RowQueries, index_rows, row_queries, state
 
 SAMPLE = 5000
 """What words weigh is counted in so many facts at most, however many an entity has: a recall's time is bounded."""
@@ -36,20 +37,25 @@ def rows(
     neighbours: bool,
 ) -> list[IndexRow]:
     """Facts by id, with the episodes next to them where wanted."""
-    f = t.fact.c
-    owner = without_index(f.entity_id) == entity_key(attribution)
-    recalled = without_index(f.status).in_(_RECALLED)
+    queries, entity = _of_ids(connection.dialect.name), entity_key(attribution)
     found: dict[str, IndexRow] = {}
 
     def read(wanted: Sequence[str]) -> None:
         for start in range(0, len(wanted), _BATCH):
-            which = [among(connection.dialect.name, f.id, wanted[start : start + _BATCH]), owner, recalled]
-            found.update((row.fact_id, row) for row in index_rows(connection, which, space, codec))
+            given = {"entity": entity, "among": wanted[start : start + _BATCH]}
+            found.update((row.fact_id, row) for row in index_rows(connection, queries, given, space, codec))
 
     read(sorted(set(ids)))
     if neighbours:
         read([one for one in _next_to(connection, attribution, list(found.values())) if one not in found])
     return list(found.values())
+
+
+@cache
+def _of_ids(dialect: str) -> RowQueries:
+    f = t.fact.c
+    owned = without_index(f.entity_id) == bindparam("entity")
+    return row_queries(among(dialect, f.id), owned, without_index(f.status).in_(_RECALLED))
 
 
 def _next_to(connection: Connection, attribution: Attribution, rows: Sequence[IndexRow]) -> list[str]:

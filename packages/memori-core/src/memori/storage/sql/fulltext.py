@@ -8,9 +8,24 @@ secret. Only active facts have a row in `memori_fact_search`; what keeps a full 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import DDL, Connection, Select, cast, column, func, select, table, union_all
+from sqlalchemy import (
+    DDL,
+    BindParameter,
+    Connection,
+    Integer,
+    Select,
+    String,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+    table,
+    union_all,
+)
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.schema import ExecutableDDLElement
 
@@ -63,49 +78,58 @@ def search(
     if not wanted:
         return []
     full_text = traits_of(connection).full_text
+    given: dict[str, Any] = {"entity": entity, "limit": limit}
+    for number, term in enumerate(wanted):
+        word = token(entity, term, codec)
+        given[f"word{number}"] = f"%{word}%" if full_text == "portable" else word
+    rows = connection.execute(_holding_any(full_text, len(wanted)), given)
+    return [(row.fact_id, codec.decode(row.text).strip()) for row in rows if row.text is not None]
+
+
+@cache
+def _holding_any(full_text: str, words: int) -> Select[Any]:
+    """The search for so many words, made once: making it takes longer than finding a few facts."""
     holding = _HOLDING[full_text]
-    found = union_all(*(holding(entity, token(entity, term, codec)) for term in wanted)).subquery("found")
+    found = union_all(*(holding(bindparam(f"word{n}", type_=String)) for n in range(words))).subquery("found")
     matched = func.count().label("matched")
     best = (
         select(found.c.ordinal, matched)
         .group_by(found.c.ordinal)
         .order_by(matched.desc(), found.c.ordinal.desc())
-        .limit(limit)
+        .limit(bindparam("limit", type_=Integer))
         .subquery("best")
     )
     f, s = t.fact, t.search
+    owned = without_index(f.c.entity_id) == bindparam("entity")
     # Looked up one by one: joins would be planned with everybody's facts, for want of knowing how few are wanted.
     fact_id = select(s.c.fact_id).where(s.c.ordinal == best.c.ordinal).scalar_subquery()
     named = select(best.c.matched, best.c.ordinal, fact_id.label("fact_id")).subquery("named")
     text = (
         select(f.c.search_text)
-        .where(f.c.id == named.c.fact_id, without_index(f.c.entity_id) == entity, without_index(f.c.status) == "active")
+        .where(f.c.id == named.c.fact_id, owned, without_index(f.c.status) == "active")
         .scalar_subquery()
     )
     query = select(named.c.fact_id, text.label("text")).order_by(named.c.matched.desc(), named.c.ordinal.desc())
-    if full_text == "tsvector":
-        query = query.where(without_workers())
-    rows = connection.execute(query)
-    return [(row.fact_id, codec.decode(row.text).strip()) for row in rows if row.text is not None]
+    return query.where(without_workers()) if full_text == "tsvector" else query
 
 
-def _fts5(_: str, word: str) -> Select[Any]:
+def _fts5(word: BindParameter[str]) -> Select[Any]:
     return select(_FTS5.c.rowid.label("ordinal")).where(_FTS5.c.memori_fact_search_words.op("MATCH")(word))
 
 
-def _tsvector(_: str, word: str) -> Select[Any]:
+def _tsvector(word: BindParameter[str]) -> Select[Any]:
     return select(t.search.c.ordinal).where(t.search.c.tokens.op("@@")(cast(word, postgresql.TSQUERY)))
 
 
-def _fulltext(_: str, word: str) -> Select[Any]:
+def _fulltext(word: BindParameter[str]) -> Select[Any]:
     return select(t.search.c.ordinal).where(mysql.match(t.search.c.tokens, against=word).in_boolean_mode())
 
 
-def _portable(entity: str, word: str) -> Select[Any]:
-    return select(t.search.c.ordinal).where(t.search.c.entity_id == entity, t.search.c.tokens.like(f"%{word}%"))
+def _portable(word: BindParameter[str]) -> Select[Any]:
+    return select(t.search.c.ordinal).where(t.search.c.entity_id == bindparam("entity"), t.search.c.tokens.like(word))
 
 
-_HOLDING: dict[str, Callable[[str, str], Select[Any]]] = {
+_HOLDING: dict[str, Callable[[BindParameter[str]], Select[Any]]] = {
     "fts5": _fts5,
     "tsvector": _tsvector,
     "fulltext": _fulltext,

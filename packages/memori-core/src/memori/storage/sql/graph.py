@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from ...keys import derived_key, new_key
 from ...model import Attribution, Triple
@@ -51,20 +51,24 @@ def connect(connection: Connection, entity: str, facts: Sequence[NewFact], codec
         connection.execute(t.triple.insert(), edges)
 
 
-def nodes(connection: Connection, of_facts: Sequence[ColumnElement[bool]], codec: Codec) -> dict[str, set[str]]:
-    """The names of the nodes of facts, which conditions on the fact table choose, by the fact's id."""
+def nodes_of(*which: ColumnElement[bool]) -> Select[Any]:
+    """Reads the nodes of facts, which conditions on the fact table choose."""
     g, subject, target = t.triple, t.node.alias("subject"), t.node.alias("target")
-    query = (
+    return (
         select(g.c.fact_id, subject.c.name.label("subject_name"), target.c.name.label("target_name"))
         .select_from(
             g.join(t.fact, t.fact.c.id == g.c.fact_id)
             .join(subject, subject.c.id == g.c.subject_id)
             .join(target, target.c.id == g.c.object_id)
         )
-        .where(*of_facts)
+        .where(*which)
     )
+
+
+def nodes(connection: Connection, query: Select[Any], given: Mapping[str, Any], codec: Codec) -> dict[str, set[str]]:
+    """The names of the nodes of facts, by the fact's id: what `nodes_of` reads."""
     found: dict[str, set[str]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(query, given):
         found.setdefault(row.fact_id, set()).update(map(codec.decode, (row.subject_name, row.target_name)))
     return found
 

@@ -6,8 +6,10 @@ facts: whoever deletes a fact or an entity, with this index or without, deletes 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,8 +28,6 @@ from ..records import Delta, EntityState, IndexRow
 from ..values import entity_key, to_micros
 from .storage import SQLStorage
 
-EXACT = 10_000
-"""So many vectors of an entity, or fewer, are compared one by one: quicker than a graph shared with other tenants."""
 _INDEXED = 2000
 """Dimensions that HNSW takes; longer vectors are compared one by one."""
 _UNINDEXED = "coalesce(entity_id, entity_id)"
@@ -37,11 +37,12 @@ _BUILD_LOCK = 0x6D656D70676776
 
 
 class PgvectorIndex(SharedIndex):
-    """HNSW inside PostgreSQL. What it finds is as exact as a scan up to `exact` vectors of an entity."""
+    """HNSW inside PostgreSQL. An entity's vectors are compared one by one where that is sooner: it misses none then."""
 
-    exact: int = EXACT
-    width: int = 400
-    """So many of a graph's nodes, or more for a long answer, are looked at together (`hnsw.ef_search`)."""
+    node: int = 20
+    """Looking at a node of the graph takes as long as comparing so many vectors one by one. It decides between them."""
+    width: int = 1000
+    """So many of a graph's nodes are looked at together (`hnsw.ef_search`): as many as the extension allows."""
     least: tuple[int, int] = (0, 8)
     """The oldest version of the extension that scans on until there are enough of a tenant's."""
 
@@ -134,20 +135,18 @@ class PgvectorIndex(SharedIndex):
         with self._sql._read() as connection:
             if limit < 1 or not self._exists(connection, table):
                 return []
-            counted = text(
-                f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE entity_id = :entity LIMIT :most) AS counted"  # nosec B608 # noqa: S608
-            )
-            few = connection.execute(counted, {**values, "most": self.exact + 1}).scalar_one() <= self.exact
-            if not few and space.dimension <= _INDEXED:
+            if space.dimension <= _INDEXED and self._many(connection, table, values["entity"], 2 * limit):
                 # A host's transaction gets its settings back: they go with the savepoint.
                 savepoint = connection.begin_nested()
-                connection.execute(text("SELECT set_config('hnsw.iterative_scan', 'strict_order', true)"))
-                connection.execute(
-                    text("SELECT set_config('hnsw.ef_search', :width, true)"),
-                    {"width": str(min(max(2 * limit, self.width), 1000))},
-                )
                 # Without statistics the planner would read all of the entity's vectors, or of everybody's.
-                connection.execute(text("SELECT set_config('enable_seqscan', 'off', true)"))
+                settings = {"iterative_scan": "relaxed_order", "ef_search": str(self.width), "seqscan": "off"}
+                connection.execute(
+                    text(
+                        "SELECT set_config('hnsw.iterative_scan', :iterative_scan, true), "
+                        "set_config('hnsw.ef_search', :ef_search, true), set_config('enable_seqscan', :seqscan, true)"
+                    ),
+                    settings,
+                )
                 found = _nearest(
                     connection, table, which, values, limit, "vector <#> CAST(:query AS vector)", owner=_UNINDEXED
                 )
@@ -156,6 +155,26 @@ class PgvectorIndex(SharedIndex):
                     return found
                 # The scan gives up after so many vectors of others: what is left is compared one by one.
             return _nearest(connection, table, which, values, limit, "(vector <#> CAST(:query AS vector)) + 0")
+
+    def _many(self, connection: Connection, table: str, entity: str, asked: int) -> bool:
+        """Whether the graph answers sooner than comparing all vectors of the entity.
+
+        It looks at `width` nodes or more: of `total` vectors, one in `total / own` is the entity's. So it is sooner
+        where both `node * width` and `node * asked * total / own` are less than `own`.
+        """
+        counted = text(f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE entity_id = :entity LIMIT :most) AS counted")  # nosec B608 # noqa: S608
+
+        def more_than(most: int) -> bool:
+            found: int = connection.execute(counted, {"entity": entity, "most": most + 1}).scalar_one()
+            return found > most
+
+        least = self.node * self.width
+        if not more_than(least):
+            return False
+        estimated = text("SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = to_regclass(:name)")
+        total = connection.execute(estimated, {"name": table}).scalar_one()
+        worth = math.isqrt(int(self.node * asked * total))
+        return worth <= least or more_than(worth)
 
     def erase(self, attribution: Attribution) -> None:
         """Delete what is left of an entity. Erasing it from the storage has done so already."""
@@ -166,6 +185,10 @@ class PgvectorIndex(SharedIndex):
             _forget(connection, entity_key(attribution))
 
         self._sql._write(delete)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """One connection for all that a recall reads."""
+        return self._sql.together()
 
     def _exists(self, connection: Connection, table: str) -> bool:
         if table not in self._built:
@@ -278,8 +301,10 @@ def _nearest(
     """Facts in the order of their best passages. So many passages are read that there are enough facts."""
     asked = 2 * limit
     while True:
+        # Sorted again: a graph's scan that goes on is not quite in order.
         query = text(
-            f"SELECT fact_id FROM {table} WHERE {owner} = :entity{which} ORDER BY {distance} LIMIT :asked"  # nosec B608 # noqa: S608
+            f"SELECT fact_id FROM (SELECT fact_id, {distance} AS distance FROM {table} "  # nosec B608 # noqa: S608
+            f"WHERE {owner} = :entity{which} ORDER BY {distance} LIMIT :asked) AS near ORDER BY distance + 0"
         )
         passages = connection.execute(query, {**values, "asked": asked}).scalars().all()
         facts = list(dict.fromkeys(passages))[:limit]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,51 +59,71 @@ def state(connection: Connection, attribution: Attribution) -> EntityState:
 def changes_since(connection: Connection, attribution: Attribution, space: Space, revision: int, codec: Codec) -> Delta:
     """Facts changed after a revision, with their vectors. From the beginning, only what recall may return."""
     now = state(connection, attribution)
-    f = t.fact
-    changed = [f.c.entity_id == entity_key(attribution), f.c.revision > revision, f.c.revision <= now.revision]
-    if revision <= 0:
-        changed.append(f.c.status.in_(("active", "superseded")))
-    return Delta(now, index_rows(connection, changed, space, codec))
+    given = {"entity": entity_key(attribution), "after": revision, "until": now.revision}
+    return Delta(now, index_rows(connection, _changed(everything=revision <= 0), given, space, codec))
 
 
-def index_rows(
-    connection: Connection, which: Sequence[ColumnElement[bool]], space: Space, codec: Codec
-) -> list[IndexRow]:
-    """What an index needs of the facts that meet all the conditions, in the order in which they changed."""
+@cache
+def _changed(*, everything: bool) -> RowQueries:
+    f = t.fact.c
+    changed = [f.entity_id == bindparam("entity"), f.revision > bindparam("after"), f.revision <= bindparam("until")]
+    return row_queries(*changed, *([f.status.in_(("active", "superseded"))] if everything else []))
+
+
+class RowQueries(NamedTuple):
+    """What reads the parts of index rows. Made once for each use: making them takes longer than reading a few rows."""
+
+    facts: Select[Any]
+    vectors: Select[Any]
+    nodes: Select[Any]
+
+
+def row_queries(*which: ColumnElement[bool]) -> RowQueries:
+    """Queries of the facts that meet all the conditions, in the order in which they changed."""
     f, e = t.fact, t.embedding
-    vectors: dict[str, list[bytes]] = {}
-    embedded = (
-        select(e.c.fact_id, e.c.vector)
-        .join(f, f.c.id == e.c.fact_id)
-        .where(*which, e.c.space_id == derived_key("space", space.key))
-        .order_by(e.c.fact_id, e.c.passage)
-    )
-    for fact_id, vector in connection.execute(embedded):
-        vectors.setdefault(fact_id, []).append(vector)
+    vectors = select(e.c.fact_id, e.c.vector).join(f, f.c.id == e.c.fact_id)
     columns = (
         f.c.id, f.c.search_text, f.c.kind, f.c.status, f.c.speaker, f.c.session_id, f.c.position, f.c.said_at,
         f.c.valid_from, f.c.valid_to, f.c.importance, f.c.mentions,
     )  # fmt: skip
-    nodes = graph.nodes(connection, which, codec)
+    return RowQueries(
+        select(*columns).where(*which).order_by(f.c.revision, f.c.id),
+        vectors.where(*which, e.c.space_id == bindparam("space")).order_by(e.c.fact_id, e.c.passage),
+        graph.nodes_of(*which),
+    )
+
+
+def index_rows(
+    connection: Connection, queries: RowQueries, given: Mapping[str, Any], space: Space, codec: Codec
+) -> list[IndexRow]:
+    """What an index needs of the facts that the queries choose. `given`: the values of their conditions."""
+    vectors: dict[str, list[bytes]] = {}
+    of_space = {**given, "space": derived_key("space", space.key)}
+    for fact_id, vector in connection.execute(queries.vectors, of_space).all():
+        vectors.setdefault(fact_id, []).append(vector)
+    nodes = graph.nodes(connection, queries.nodes, given, codec)
     return [
         IndexRow(
-            fact_id=row.id,
-            text=codec.decode(row.search_text).strip(),
-            kind=row.kind,
-            status=row.status,
-            speaker=codec.decode(row.speaker) if row.speaker else None,
-            session_id=row.session_id,
-            position=row.position,
-            said_at=optional_time(row.said_at),
-            valid_from=optional_time(row.valid_from),
-            valid_to=optional_time(row.valid_to),
-            vectors=_stack(vectors.get(row.id), space.dimension),
-            importance=row.importance,
-            mentions=row.mentions,
-            nodes=tuple(sorted(nodes.get(row.id, ()))),
+            fact_id=fact_id,
+            text=codec.decode(text).strip(),
+            kind=kind,
+            status=status,
+            speaker=codec.decode(speaker) if speaker else None,
+            session_id=session_id,
+            position=position,
+            said_at=optional_time(said_at),
+            valid_from=optional_time(valid_from),
+            valid_to=optional_time(valid_to),
+            vectors=_stack(vectors.get(fact_id), space.dimension),
+            importance=importance,
+            mentions=mentions,
+            nodes=tuple(sorted(nodes.get(fact_id, ()))),
         )
-        for row in connection.execute(select(*columns).where(*which).order_by(f.c.revision, f.c.id))
-    ]
+        for (
+            fact_id, text, kind, status, speaker, session_id, position, said_at, valid_from, valid_to, importance,
+            mentions,
+        ) in connection.execute(queries.facts, given)
+    ]  # fmt: skip
 
 
 def _stack(found: list[bytes] | None, dimension: int) -> NDArray[np.float32] | None:

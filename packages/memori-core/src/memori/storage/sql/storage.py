@@ -127,6 +127,14 @@ class SQLStorage(Storage):
         with self._database.read() as connection:
             yield connection
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let this thread's reads in the block share a connection. What fails there leaves the others be."""
+        if not self._built:
+            self.build()
+        with self._database.together():
+            yield
+
     def _write(self, operation: Callable[[Connection], T]) -> T:
         """Run a transaction. It is run again as a whole where the database asks for it, so it only writes to that."""
         if not self._built:
