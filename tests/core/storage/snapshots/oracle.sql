@@ -600,41 +600,41 @@ WHERE memori_entity_fact.entity_id = :entity_id_1 AND coalesce(memori_entity_fac
 
 SELECT memori_fact_embedding.fact_id, memori_fact_embedding.vector
 FROM memori_fact_embedding JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_embedding.fact_id
-WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.revision > :revision_1 AND memori_entity_fact.revision <= :revision_2 AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND memori_fact_embedding.space_id = :space_id_1 ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
+WHERE memori_entity_fact.entity_id = :entity AND memori_entity_fact.revision > :after AND memori_entity_fact.revision <= :until AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND memori_fact_embedding.space_id = :space ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
 
 SELECT memori_knowledge_graph.fact_id, subject.name AS subject_name, target.name AS target_name
 FROM memori_knowledge_graph JOIN memori_entity_fact ON memori_entity_fact.id = memori_knowledge_graph.fact_id JOIN memori_node subject ON subject.id = memori_knowledge_graph.subject_id JOIN memori_node target ON target.id = memori_knowledge_graph.object_id
-WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.revision > :revision_1 AND memori_entity_fact.revision <= :revision_2 AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]);
+WHERE memori_entity_fact.entity_id = :entity AND memori_entity_fact.revision > :after AND memori_entity_fact.revision <= :until AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]);
 
 SELECT memori_entity_fact.id, memori_entity_fact.search_text, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.speaker, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.importance, memori_entity_fact.mentions
 FROM memori_entity_fact
-WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.revision > :revision_1 AND memori_entity_fact.revision <= :revision_2 AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
+WHERE memori_entity_fact.entity_id = :entity AND memori_entity_fact.revision > :after AND memori_entity_fact.revision <= :until AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
 
 SELECT memori_fact_embedding.fact_id, memori_fact_embedding.vector
 FROM memori_fact_embedding JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_embedding.fact_id
-WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.revision > :revision_1 AND memori_entity_fact.revision <= :revision_2 AND memori_fact_embedding.space_id = :space_id_1 ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
+WHERE memori_entity_fact.entity_id = :entity AND memori_entity_fact.revision > :after AND memori_entity_fact.revision <= :until AND memori_fact_embedding.space_id = :space ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
 
 SELECT memori_knowledge_graph.fact_id, subject.name AS subject_name, target.name AS target_name
 FROM memori_knowledge_graph JOIN memori_entity_fact ON memori_entity_fact.id = memori_knowledge_graph.fact_id JOIN memori_node subject ON subject.id = memori_knowledge_graph.subject_id JOIN memori_node target ON target.id = memori_knowledge_graph.object_id
-WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.revision > :revision_1 AND memori_entity_fact.revision <= :revision_2;
+WHERE memori_entity_fact.entity_id = :entity AND memori_entity_fact.revision > :after AND memori_entity_fact.revision <= :until;
 
 SELECT memori_entity_fact.id, memori_entity_fact.search_text, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.speaker, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.importance, memori_entity_fact.mentions
 FROM memori_entity_fact
-WHERE memori_entity_fact.entity_id = :entity_id_1 AND memori_entity_fact.revision > :revision_1 AND memori_entity_fact.revision <= :revision_2 ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
+WHERE memori_entity_fact.entity_id = :entity AND memori_entity_fact.revision > :after AND memori_entity_fact.revision <= :until ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
 
 SELECT named.fact_id, (SELECT memori_entity_fact.search_text
 FROM memori_entity_fact
-WHERE memori_entity_fact.id = named.fact_id AND coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = :coalesce_1 AND coalesce(memori_entity_fact.status, memori_entity_fact.status) = :coalesce_2) AS text
+WHERE memori_entity_fact.id = named.fact_id AND coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = :entity AND coalesce(memori_entity_fact.status, memori_entity_fact.status) = :coalesce_1) AS text
 FROM (SELECT best.matched AS matched, best.ordinal AS ordinal, (SELECT memori_fact_search.fact_id
 FROM memori_fact_search
 WHERE memori_fact_search.ordinal = best.ordinal) AS fact_id
 FROM (SELECT found.ordinal AS ordinal, count(*) AS matched
 FROM (SELECT memori_fact_search.ordinal AS ordinal
 FROM memori_fact_search
-WHERE memori_fact_search.entity_id = :entity_id_1 AND memori_fact_search.tokens LIKE :tokens_1 UNION ALL SELECT memori_fact_search.ordinal AS ordinal
+WHERE memori_fact_search.entity_id = :entity AND memori_fact_search.tokens LIKE :word0 UNION ALL SELECT memori_fact_search.ordinal AS ordinal
 FROM memori_fact_search
-WHERE memori_fact_search.entity_id = :entity_id_2 AND memori_fact_search.tokens LIKE :tokens_2) found GROUP BY found.ordinal ORDER BY count(*) DESC, found.ordinal DESC
- FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY) best) named ORDER BY named.matched DESC, named.ordinal DESC;
+WHERE memori_fact_search.entity_id = :entity AND memori_fact_search.tokens LIKE :word1) found GROUP BY found.ordinal ORDER BY count(*) DESC, found.ordinal DESC
+ FETCH FIRST :limit ROWS ONLY) best) named ORDER BY named.matched DESC, named.ordinal DESC;
 
 SELECT memori_knowledge_graph.fact_id, subject.name AS subject_name, subject.type AS subject_type, memori_predicate.name AS predicate_name, target.name AS target_name, target.type AS target_type
 FROM memori_knowledge_graph JOIN memori_entity_fact ON memori_entity_fact.id = memori_knowledge_graph.fact_id JOIN memori_node subject ON subject.id = memori_knowledge_graph.subject_id JOIN memori_predicate ON memori_predicate.id = memori_knowledge_graph.predicate_id JOIN memori_node target ON target.id = memori_knowledge_graph.object_id

@@ -40,7 +40,10 @@ class PgvectorIndex(SharedIndex):
     """HNSW inside PostgreSQL. An entity's vectors are compared one by one where that is sooner: it misses none then."""
 
     node: int = 20
-    """Looking at a node of the graph takes as long as comparing so many vectors one by one. It decides between them."""
+    """Looking at a node of the graph takes as long as comparing so many vectors one by one. It decides between them.
+
+    From `benchmarks.pgvector` with 40,000 vectors: 400 nodes took 12.5 ms, 10,000 vectors one by one 15.6 ms.
+    """
     width: int = 1000
     """So many of a graph's nodes are looked at together (`hnsw.ef_search`): as many as the extension allows."""
     least: tuple[int, int] = (0, 8)
@@ -138,6 +141,7 @@ class PgvectorIndex(SharedIndex):
             if space.dimension <= _INDEXED and self._many(connection, table, values["entity"], 2 * limit):
                 # A host's transaction gets its settings back: they go with the savepoint.
                 savepoint = connection.begin_nested()
+                # A strict order passes over what is found late, however near it is.
                 # Without statistics the planner would read all of the entity's vectors, or of everybody's.
                 settings = {"iterative_scan": "relaxed_order", "ef_search": str(self.width), "seqscan": "off"}
                 connection.execute(
