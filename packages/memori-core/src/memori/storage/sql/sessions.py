@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, select
 from sqlalchemy.engine import RowMapping
 
 from ...keys import new_key
@@ -17,6 +18,17 @@ from .dialects import insert_missing
 from .failures import RowVanishedError
 
 _CANDIDATES = 20
+
+# Made once: making a statement takes as long as running it. A row's key does not change, so rows that refer to it may
+# be written while it is locked (FOR NO KEY UPDATE on PostgreSQL).
+_LOCK_ENTITY = select(t.entity.c.id).where(t.entity.c.id == bindparam("entity")).with_for_update(key_share=True)
+_LOCK_SESSION = select(t.session).where(t.session.c.id == bindparam("session_key")).with_for_update(key_share=True)
+_TAIL = (
+    select(t.message.c.digest, t.message.c.native_id)
+    .where(t.message.c.session_id == bindparam("session_key"))
+    .order_by(t.message.c.position.desc())
+    .limit(bindparam("resent", type_=Integer))
+)
 
 
 def ensure_entity(connection: Connection, attribution: Attribution, *, now: int) -> None:
@@ -69,35 +81,45 @@ def find_session(
     if attribution.session_id is not None:
         return named_session(connection, attribution, turn, attribution.session_id)
     # The entity's lock orders turns that would each find no session and begin one.
-    lock = select(t.entity.c.id).where(t.entity.c.id == entity_key(attribution)).with_for_update(key_share=True)
-    if connection.execute(lock).first() is None:
+    entity = {"entity": entity_key(attribution)}
+    if connection.execute(_LOCK_ENTITY, entity).first() is None:
         ensure_entity(connection, attribution, now=to_micros(turn.now))
-        connection.execute(lock)
+        connection.execute(_LOCK_ENTITY, entity)
     found = _continued_session(connection, attribution, turn, digests)
     if found is None and turn.join_recent:
-        found = (
-            connection.execute(
-                _sessions(attribution)
-                .where(t.session.c.implicit == 1)
-                .where(t.session.c.last_at >= said_at(turn.messages[0], turn) - int(options.conversation_gap * 1e6))
-                .limit(1)
-            )
-            .mappings()
-            .first()
-        )
+        since = said_at(turn.messages[0], turn) - int(options.conversation_gap * 1e6)
+        recent = connection.execute(_recent(attribution.process_id is None), {**_owner(attribution), "since": since})
+        found = recent.mappings().first()
     if found is None:
         return named_session(connection, attribution, turn, new_key(), implicit=True)
     return named_session(connection, attribution, turn, found["external_id"], implicit=bool(found["implicit"]))
 
 
-def _sessions(attribution: Attribution) -> Any:
-    process = process_key(attribution)
+def _owner(attribution: Attribution) -> dict[str, str | None]:
+    return {"entity": entity_key(attribution), "process": process_key(attribution)}
+
+
+@cache
+def _sessions(alone: bool) -> Select[Any]:
+    """Sessions of an entity and a process, or `alone` those without one, the last first."""
+    s = t.session
     return (
-        select(t.session)
-        .where(t.session.c.entity_id == entity_key(attribution))
-        .where(t.session.c.process_id.is_(None) if process is None else t.session.c.process_id == process)
-        .order_by(t.session.c.last_at.desc(), t.session.c.id.desc())
+        select(s)
+        .where(s.c.entity_id == bindparam("entity"))
+        .where(s.c.process_id.is_(None) if alone else s.c.process_id == bindparam("process"))
+        .order_by(s.c.last_at.desc(), s.c.id.desc())
     )
+
+
+@cache
+def _recent(alone: bool) -> Select[Any]:
+    return _sessions(alone).where(t.session.c.implicit == 1, t.session.c.last_at >= bindparam("since")).limit(1)
+
+
+@cache
+def _ending_with(alone: bool) -> Select[Any]:
+    ends = t.session.c.last_digest.in_(bindparam("digests", expanding=True))
+    return _sessions(alone).where(ends).limit(_CANDIDATES)
 
 
 def _continued_session(
@@ -107,9 +129,8 @@ def _continued_session(
     resent = sorted(set(digests[: turn.resent]))[:500]
     if not resent:
         return None
-    candidates = connection.execute(
-        _sessions(attribution).where(t.session.c.last_digest.in_(resent)).limit(_CANDIDATES)
-    ).mappings()
+    given = {**_owner(attribution), "digests": resent}
+    candidates = connection.execute(_ending_with(attribution.process_id is None), given).mappings()
     best: tuple[int, RowMapping] | None = None
     for candidate in candidates.all():
         length = stored_overlap(connection, candidate["id"], turn, digests)
@@ -146,20 +167,15 @@ def named_session(
 
 
 def _lock_session(connection: Connection, key: str) -> dict[str, Any] | None:
-    # Its key does not change, so rows that refer to it may be written meanwhile (FOR NO KEY UPDATE on PostgreSQL).
-    query = select(t.session).where(t.session.c.id == key).with_for_update(key_share=True)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_LOCK_SESSION, {"session_key": key}).mappings().first()
     return None if row is None else dict(row)
 
 
 def stored_overlap(connection: Connection, session: str, turn: Turn, digests: list[str]) -> int:
     """Length of the longest suffix of the session's messages that is a prefix of the resent ones."""
-    tail = connection.execute(
-        select(t.message.c.digest, t.message.c.native_id)
-        .where(t.message.c.session_id == session)
-        .order_by(t.message.c.position.desc())
-        .limit(turn.resent)
-    ).all()[::-1]
+    if not turn.resent:
+        return 0
+    tail = connection.execute(_TAIL, {"session_key": session, "resent": turn.resent}).all()[::-1]
     sent = [(digest, message.id) for digest, message in zip(digests, turn.messages, strict=True)]
     return overlap([(row.digest, row.native_id) for row in tail], sent[: turn.resent])
 
