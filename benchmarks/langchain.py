@@ -1,8 +1,9 @@
 """What memory adds to an agent's step, and LangChain's parts beside those they take the place of.
 
 `uv run --group peers python -m benchmarks.langchain`. Every database is a SQLite file of its own in one temporary
-folder, with the settings it comes with. `SqliteStore` searches by meaning only where Python's sqlite3 can load
-extensions; `InMemoryStore` is measured for that in any case.
+folder, with the settings it comes with: all of them commit with `synchronous = FULL`, Memori's in WAL mode, the others
+with a rollback journal, which reaches the disk more often for each commit. `SqliteStore` searches by meaning only where
+Python's sqlite3 can load extensions; `InMemoryStore` is measured for that in any case.
 """
 
 from __future__ import annotations

@@ -48,6 +48,13 @@ def test_appending_one_message_or_many(storage):
     assert counts[0] == counts[1] <= 10
 
 
+def test_a_turn_that_is_new_for_certain_is_not_compared_with_what_is_stored(storage):
+    with counted(storage) as statements:
+        assert storage.append(ADA, turn(*said("and", "now"), resent=0)).stored == 2
+
+    assert len(statements) <= 7
+
+
 @pytest.mark.parametrize("more", [1, 50])
 def test_learning_one_fact_or_many(storage, more):
     storage.lease(limit=5, seconds=60, now=NOW + timedelta(seconds=1))

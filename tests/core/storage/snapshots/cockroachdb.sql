@@ -304,7 +304,7 @@ CREATE INDEX ix_memori_message_native ON memori_conversation_message (session_id
 
 SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
 FROM memori_session
-WHERE memori_session.id = %(id_1)s::VARCHAR FOR NO KEY UPDATE;
+WHERE memori_session.id = %(session_key)s::VARCHAR FOR NO KEY UPDATE;
 
 INSERT INTO memori_entity (id, namespace, external_id, revision, generation, created_at) VALUES (%(id)s::VARCHAR, %(namespace)s::VARCHAR, %(external_id)s::VARCHAR, %(revision)s::BIGINT, %(generation)s::VARCHAR, %(created_at)s::BIGINT) ON CONFLICT DO NOTHING;
 
@@ -314,42 +314,42 @@ INSERT INTO memori_session (id, entity_id, process_id, external_id, implicit, me
 
 SELECT memori_conversation_message.native_id
 FROM memori_conversation_message
-WHERE memori_conversation_message.session_id = %(session_id_1)s::VARCHAR AND memori_conversation_message.native_id IN (__[POSTCOMPILE_native_id_1]);
+WHERE memori_conversation_message.session_id = %(session_key)s::VARCHAR AND memori_conversation_message.native_id IN (__[POSTCOMPILE_ids]);
 
-SELECT memori_conversation.id, memori_conversation.entity_id, memori_conversation.session_id, memori_conversation.external_id, memori_conversation.summary, memori_conversation.started_at, memori_conversation.last_at
+SELECT memori_conversation.id, memori_conversation.external_id, memori_conversation.last_at
 FROM memori_conversation
-WHERE memori_conversation.session_id = %(session_id_1)s::VARCHAR ORDER BY memori_conversation.last_at DESC, memori_conversation.id DESC
+WHERE memori_conversation.session_id = %(session_key)s::VARCHAR ORDER BY memori_conversation.last_at DESC, memori_conversation.id DESC
  LIMIT %(param_1)s::INTEGER;
 
 INSERT INTO memori_conversation (id, entity_id, session_id, external_id, started_at, last_at) VALUES (%(id)s::VARCHAR, %(entity_id)s::VARCHAR, %(session_id)s::VARCHAR, %(external_id)s::VARCHAR, %(started_at)s::BIGINT, %(last_at)s::BIGINT);
 
 INSERT INTO memori_conversation_message (id, entity_id, session_id, conversation_id, position, "role", name, content, native_id, digest, tools, payload, source, partial, archived, said_at, created_at) VALUES (%(id)s::VARCHAR, %(entity_id)s::VARCHAR, %(session_id)s::VARCHAR, %(conversation_id)s::VARCHAR, %(position)s::INTEGER, %(role)s::VARCHAR, %(name)s::VARCHAR, %(content)s::VARCHAR, %(native_id)s::VARCHAR, %(digest)s::VARCHAR, %(tools)s::VARCHAR, %(payload)s::VARCHAR, %(source)s::VARCHAR, %(partial)s::SMALLINT, %(archived)s::SMALLINT, %(said_at)s::BIGINT, %(created_at)s::BIGINT);
 
-UPDATE memori_session SET message_count=%(message_count)s::INTEGER, version=%(version)s::INTEGER, last_at=%(last_at)s::BIGINT, last_digest=%(last_digest)s::VARCHAR WHERE memori_session.id = %(id_1)s::VARCHAR;
+UPDATE memori_session SET message_count=%(message_count)s::INTEGER, version=%(version)s::INTEGER, last_at=%(last_at)s::BIGINT, last_digest=%(last_digest)s::VARCHAR WHERE memori_session.id = %(key)s::VARCHAR;
 
-UPDATE memori_conversation SET last_at=%(last_at)s::BIGINT WHERE memori_conversation.id = %(id_1)s::VARCHAR;
+UPDATE memori_conversation SET last_at=%(last_at)s::BIGINT WHERE memori_conversation.id = %(key)s::VARCHAR;
 
 INSERT INTO memori_augmentation_job (id, entity_id, session_id, first_position, last_position, state, attempts, next_attempt_at, created_at) VALUES (%(id)s::VARCHAR, %(entity_id)s::VARCHAR, %(session_id)s::VARCHAR, %(first_position)s::INTEGER, %(last_position)s::INTEGER, %(state)s::VARCHAR, %(attempts)s::INTEGER, %(next_attempt_at)s::BIGINT, %(created_at)s::BIGINT);
 
 SELECT memori_conversation_message.digest, memori_conversation_message.native_id
 FROM memori_conversation_message
-WHERE memori_conversation_message.session_id = %(session_id_1)s::VARCHAR ORDER BY memori_conversation_message.position DESC
- LIMIT %(param_1)s::INTEGER;
+WHERE memori_conversation_message.session_id = %(session_key)s::VARCHAR ORDER BY memori_conversation_message.position DESC
+ LIMIT %(resent)s::INTEGER;
 
 INSERT INTO memori_conversation (id, entity_id, session_id, external_id, started_at, last_at) VALUES (%(id)s::VARCHAR, %(entity_id)s::VARCHAR, %(session_id)s::VARCHAR, %(external_id)s::VARCHAR, %(started_at)s::BIGINT, %(last_at)s::BIGINT) ON CONFLICT DO NOTHING;
 
 SELECT memori_entity.id
 FROM memori_entity
-WHERE memori_entity.id = %(id_1)s::VARCHAR FOR NO KEY UPDATE;
+WHERE memori_entity.id = %(entity)s::VARCHAR FOR NO KEY UPDATE;
 
 SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
 FROM memori_session
-WHERE memori_session.entity_id = %(entity_id_1)s::VARCHAR AND memori_session.process_id = %(process_id_1)s::VARCHAR AND memori_session.last_digest IN (__[POSTCOMPILE_last_digest_1]) ORDER BY memori_session.last_at DESC, memori_session.id DESC
+WHERE memori_session.entity_id = %(entity)s::VARCHAR AND memori_session.process_id = %(process)s::VARCHAR AND memori_session.last_digest IN (__[POSTCOMPILE_digests]) ORDER BY memori_session.last_at DESC, memori_session.id DESC
  LIMIT %(param_1)s::INTEGER;
 
 SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
 FROM memori_session
-WHERE memori_session.entity_id = %(entity_id_1)s::VARCHAR AND memori_session.process_id = %(process_id_1)s::VARCHAR AND memori_session.implicit = %(implicit_1)s::SMALLINT AND memori_session.last_at >= %(last_at_1)s::BIGINT ORDER BY memori_session.last_at DESC, memori_session.id DESC
+WHERE memori_session.entity_id = %(entity)s::VARCHAR AND memori_session.process_id = %(process)s::VARCHAR AND memori_session.implicit = %(implicit_1)s::SMALLINT AND memori_session.last_at >= %(since)s::BIGINT ORDER BY memori_session.last_at DESC, memori_session.id DESC
  LIMIT %(param_1)s::INTEGER;
 
 SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message."role", memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
@@ -783,6 +783,10 @@ FROM memori_item
 WHERE memori_item.entity_id = %(entity)s::VARCHAR AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(moment)s::BIGINT);
 
 DELETE FROM memori_item WHERE memori_item.expires_at <= %(expires_at_1)s::BIGINT;
+
+SELECT memori_entity.id
+FROM memori_entity
+WHERE memori_entity.id = %(id_1)s::VARCHAR FOR NO KEY UPDATE;
 
 DELETE FROM memori_knowledge_graph WHERE memori_knowledge_graph.entity_id = %(entity_id_1)s::VARCHAR;
 

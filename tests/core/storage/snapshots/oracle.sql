@@ -304,7 +304,7 @@ CREATE INDEX ix_memori_message_native ON memori_conversation_message (session_id
 
 SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
 FROM memori_session
-WHERE memori_session.id = :id_1 FOR UPDATE;
+WHERE memori_session.id = :session_key FOR UPDATE;
 
 SELECT memori_entity.id
 FROM memori_entity
@@ -326,27 +326,27 @@ INSERT INTO memori_session (id, entity_id, process_id, external_id, implicit, me
 
 SELECT memori_conversation_message.native_id
 FROM memori_conversation_message
-WHERE memori_conversation_message.session_id = :session_id_1 AND memori_conversation_message.native_id IN (__[POSTCOMPILE_native_id_1]);
+WHERE memori_conversation_message.session_id = :session_key AND memori_conversation_message.native_id IN (__[POSTCOMPILE_ids]);
 
-SELECT memori_conversation.id, memori_conversation.entity_id, memori_conversation.session_id, memori_conversation.external_id, memori_conversation.summary, memori_conversation.started_at, memori_conversation.last_at
+SELECT memori_conversation.id, memori_conversation.external_id, memori_conversation.last_at
 FROM memori_conversation
-WHERE memori_conversation.session_id = :session_id_1 ORDER BY memori_conversation.last_at DESC, memori_conversation.id DESC
+WHERE memori_conversation.session_id = :session_key ORDER BY memori_conversation.last_at DESC, memori_conversation.id DESC
  FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
 
 INSERT INTO memori_conversation (id, entity_id, session_id, external_id, started_at, last_at) VALUES (:id, :entity_id, :session_id, :external_id, :started_at, :last_at);
 
 INSERT INTO memori_conversation_message (id, entity_id, session_id, conversation_id, position, role, name, content, native_id, digest, tools, payload, source, partial, archived, said_at, created_at) VALUES (:id, :entity_id, :session_id, :conversation_id, :position, :role, :name, :content, :native_id, :digest, :tools, :payload, :source, :partial, :archived, :said_at, :created_at);
 
-UPDATE memori_session SET message_count=:message_count, version=:version, last_at=:last_at, last_digest=:last_digest WHERE memori_session.id = :id_1;
+UPDATE memori_session SET message_count=:message_count, version=:version, last_at=:last_at, last_digest=:last_digest WHERE memori_session.id = :key;
 
-UPDATE memori_conversation SET last_at=:last_at WHERE memori_conversation.id = :id_1;
+UPDATE memori_conversation SET last_at=:last_at WHERE memori_conversation.id = :key;
 
 INSERT INTO memori_augmentation_job (id, entity_id, session_id, first_position, last_position, state, attempts, next_attempt_at, created_at) VALUES (:id, :entity_id, :session_id, :first_position, :last_position, :state, :attempts, :next_attempt_at, :created_at);
 
 SELECT memori_conversation_message.digest, memori_conversation_message.native_id
 FROM memori_conversation_message
-WHERE memori_conversation_message.session_id = :session_id_1 ORDER BY memori_conversation_message.position DESC
- FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
+WHERE memori_conversation_message.session_id = :session_key ORDER BY memori_conversation_message.position DESC
+ FETCH FIRST :resent ROWS ONLY;
 
 SELECT memori_conversation.id
 FROM memori_conversation
@@ -354,16 +354,16 @@ WHERE memori_conversation.id IN (__[POSTCOMPILE_id_1]);
 
 SELECT memori_entity.id
 FROM memori_entity
-WHERE memori_entity.id = :id_1 FOR UPDATE;
+WHERE memori_entity.id = :entity FOR UPDATE;
 
 SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
 FROM memori_session
-WHERE memori_session.entity_id = :entity_id_1 AND memori_session.process_id = :process_id_1 AND memori_session.last_digest IN (__[POSTCOMPILE_last_digest_1]) ORDER BY memori_session.last_at DESC, memori_session.id DESC
+WHERE memori_session.entity_id = :entity AND memori_session.process_id = :process AND memori_session.last_digest IN (__[POSTCOMPILE_digests]) ORDER BY memori_session.last_at DESC, memori_session.id DESC
  FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
 
 SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
 FROM memori_session
-WHERE memori_session.entity_id = :entity_id_1 AND memori_session.process_id = :process_id_1 AND memori_session.implicit = :implicit_1 AND memori_session.last_at >= :last_at_1 ORDER BY memori_session.last_at DESC, memori_session.id DESC
+WHERE memori_session.entity_id = :entity AND memori_session.process_id = :process AND memori_session.implicit = :implicit_1 AND memori_session.last_at >= :since ORDER BY memori_session.last_at DESC, memori_session.id DESC
  FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY;
 
 SELECT memori_conversation_message.id, memori_session.external_id AS session, memori_conversation.external_id AS conversation, memori_conversation_message.conversation_id, memori_conversation_message.position, memori_conversation_message.archived, memori_conversation_message.role, memori_conversation_message.name, memori_conversation_message.content AS content, memori_conversation_message.native_id, memori_conversation_message.tools, memori_conversation_message.payload, memori_conversation_message.source, memori_conversation_message.partial, memori_conversation_message.said_at
@@ -817,6 +817,10 @@ FROM memori_item
 WHERE memori_item.entity_id = :entity AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :moment);
 
 DELETE FROM memori_item WHERE memori_item.expires_at <= :expires_at_1;
+
+SELECT memori_entity.id
+FROM memori_entity
+WHERE memori_entity.id = :id_1 FOR UPDATE;
 
 DELETE FROM memori_knowledge_graph WHERE memori_knowledge_graph.entity_id = :entity_id_1;
 

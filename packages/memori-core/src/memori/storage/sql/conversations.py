@@ -25,16 +25,19 @@ from . import schema as t
 from .dialects import insert_missing
 from .sessions import find_session, in_scope, said_at, stored_overlap
 
-# Made once, as making a statement takes longer than running it.
+# Made once: making a statement takes as long as running it.
+_NEW_MESSAGE, _NEW_JOB = t.message.insert(), t.job.insert()
+_MOVE_SESSION = update(t.session).where(t.session.c.id == bindparam("key"))
+_MOVE_CONVERSATION = update(t.conversation).where(t.conversation.c.id == bindparam("key"))
+_NATIVE_IDS = select(t.message.c.native_id).where(
+    t.message.c.session_id == bindparam("session_key"), t.message.c.native_id.in_(bindparam("ids", expanding=True))
+)
 _LATEST = (
-    select(t.conversation)
-    .where(t.conversation.c.session_id == bindparam("session"))
+    select(t.conversation.c.id, t.conversation.c.external_id, t.conversation.c.last_at)
+    .where(t.conversation.c.session_id == bindparam("session_key"))
     .order_by(t.conversation.c.last_at.desc(), t.conversation.c.id.desc())
     .limit(1)
 )
-_ADD_MESSAGES, _ADD_CONVERSATION, _ADD_JOB = t.message.insert(), t.conversation.insert(), t.job.insert()
-_MOVE_SESSION = update(t.session).where(t.session.c.id == bindparam("session"))
-_MOVE_CONVERSATION = update(t.conversation).where(t.conversation.c.id == bindparam("conversation"))
 
 
 def append(
@@ -61,17 +64,19 @@ def append(
         }
         for offset, index in enumerate(fresh)
     ]
-    connection.execute(_ADD_MESSAGES, rows)
+    connection.execute(_NEW_MESSAGE, rows)
     last_said = max(row["said_at"] for row in rows)
-    moved = {
-        "session": session["id"],
-        "message_count": first + len(rows),
-        "version": session["version"] + 1,
-        "last_at": last_said,
-        "last_digest": rows[-1]["digest"],
-    }
-    connection.execute(_MOVE_SESSION, moved)
-    connection.execute(_MOVE_CONVERSATION, {"conversation": conversation_id, "last_at": last_said})
+    connection.execute(
+        _MOVE_SESSION,
+        {
+            "key": session["id"],
+            "message_count": first + len(rows),
+            "version": session["version"] + 1,
+            "last_at": last_said,
+            "last_digest": rows[-1]["digest"],
+        },
+    )
+    connection.execute(_MOVE_CONVERSATION, {"key": conversation_id, "last_at": last_said})
     job_id = _enqueue(connection, session, first, first + len(rows) - 1, turn) if turn.augment else None
     return Receipt(session["external_id"], public_id, stored=len(rows), repeated=len(known), job_id=job_id)
 
@@ -168,15 +173,11 @@ def _conversations_named(connection: Connection, attribution: Attribution, name:
 
 def _already_stored(connection: Connection, session: dict[str, Any], turn: Turn, digests: list[str]) -> set[int]:
     def stored_among(ids: list[str]) -> list[str]:
-        m = t.message
+        batches = (ids[start : start + 500] for start in range(0, len(ids), 500))
         return [
             native_id
-            for start in range(0, len(ids), 500)
-            for native_id in connection.execute(
-                select(m.c.native_id)
-                .where(m.c.session_id == session["id"])
-                .where(m.c.native_id.in_(ids[start : start + 500]))
-            ).scalars()
+            for batch in batches
+            for native_id in connection.execute(_NATIVE_IDS, {"session_key": session["id"], "ids": batch}).scalars()
         ]
 
     overlapping = stored_overlap(connection, session["id"], turn, digests) if session["message_count"] else 0
@@ -200,10 +201,10 @@ def _conversation(
         row["id"] = derived_key("conversation", session["id"], turn.conversation_id)
         insert_missing(connection, t.conversation, [row])
         return row["id"], turn.conversation_id
-    latest = connection.execute(_LATEST, {"session": session["id"]}).mappings().first()
-    if latest is not None and moment - latest["last_at"] <= options.conversation_gap * 1e6:
-        return latest["id"], latest["external_id"] or latest["id"]
-    connection.execute(_ADD_CONVERSATION, row)
+    latest = connection.execute(_LATEST, {"session_key": session["id"]}).first()
+    if latest is not None and moment - latest.last_at <= options.conversation_gap * 1e6:
+        return latest.id, latest.external_id or latest.id
+    connection.execute(t.conversation.insert(), row)
     return row["id"], row["id"]
 
 
@@ -211,7 +212,7 @@ def _enqueue(connection: Connection, session: dict[str, Any], first: int, last: 
     now = to_micros(turn.now)
     key = new_key()
     connection.execute(
-        _ADD_JOB,
+        _NEW_JOB,
         {
             "id": key,
             "entity_id": session["entity_id"],

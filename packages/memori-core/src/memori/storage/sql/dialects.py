@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, select
@@ -14,8 +15,10 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def _on_conflict(insert: Any) -> Callable[[Connection, Table, Rows], None]:
+    statement = cache(lambda table: insert(table).on_conflict_do_nothing())
+
     def run(connection: Connection, table: Table, rows: Rows) -> None:
-        connection.execute(insert(table).on_conflict_do_nothing(), rows)
+        connection.execute(statement(table), rows)
 
     return run
 

@@ -19,15 +19,15 @@ from .failures import RowVanishedError
 
 _CANDIDATES = 20
 
-# Made once, as making a statement takes longer than running it. A locked key does not change, so rows that refer to it
-# may be written meanwhile (FOR NO KEY UPDATE on PostgreSQL).
+# Made once: making a statement takes as long as running it. A row's key does not change, so rows that refer to it may
+# be written while it is locked (FOR NO KEY UPDATE on PostgreSQL).
 _LOCK_ENTITY = select(t.entity.c.id).where(t.entity.c.id == bindparam("entity")).with_for_update(key_share=True)
-_LOCK_SESSION = select(t.session).where(t.session.c.id == bindparam("session")).with_for_update(key_share=True)
+_LOCK_SESSION = select(t.session).where(t.session.c.id == bindparam("session_key")).with_for_update(key_share=True)
 _TAIL = (
     select(t.message.c.digest, t.message.c.native_id)
-    .where(t.message.c.session_id == bindparam("session"))
+    .where(t.message.c.session_id == bindparam("session_key"))
     .order_by(t.message.c.position.desc())
-    .limit(bindparam("number", type_=Integer))
+    .limit(bindparam("resent", type_=Integer))
 )
 
 
@@ -80,49 +80,46 @@ def find_session(
     """The session a turn goes to, locked: the named one, the one it continues, the last one, or a new one."""
     if attribution.session_id is not None:
         return named_session(connection, attribution, turn, attribution.session_id)
-    entity = {"entity": entity_key(attribution)}
     # The entity's lock orders turns that would each find no session and begin one.
+    entity = {"entity": entity_key(attribution)}
     if connection.execute(_LOCK_ENTITY, entity).first() is None:
         ensure_entity(connection, attribution, now=to_micros(turn.now))
         connection.execute(_LOCK_ENTITY, entity)
     found = _continued_session(connection, attribution, turn, digests)
     if found is None and turn.join_recent:
         since = said_at(turn.messages[0], turn) - int(options.conversation_gap * 1e6)
-        query, given = _recent(attribution.process_id is None), {**_owner(attribution), "since": since}
-        found = connection.execute(query, given).mappings().first()
+        recent = connection.execute(_recent(attribution.process_id is None), {**_owner(attribution), "since": since})
+        found = recent.mappings().first()
     if found is None:
         return named_session(connection, attribution, turn, new_key(), implicit=True)
     return named_session(connection, attribution, turn, found["external_id"], implicit=bool(found["implicit"]))
 
 
 def _owner(attribution: Attribution) -> dict[str, str | None]:
-    keys = {"entity": entity_key(attribution), "process": process_key(attribution)}
-    return {name: key for name, key in keys.items() if key is not None}
+    return {"entity": entity_key(attribution), "process": process_key(attribution)}
 
 
-def _sessions(of_nobody: bool) -> Select[Any]:
-    """An entity's sessions with a process, or with none, newest first."""
-    process = t.session.c.process_id
+@cache
+def _sessions(alone: bool) -> Select[Any]:
+    """Sessions of an entity and a process, or `alone` those without one, the last first."""
+    s = t.session
     return (
-        select(t.session)
-        .where(t.session.c.entity_id == bindparam("entity"))
-        .where(process.is_(None) if of_nobody else process == bindparam("process"))
-        .order_by(t.session.c.last_at.desc(), t.session.c.id.desc())
+        select(s)
+        .where(s.c.entity_id == bindparam("entity"))
+        .where(s.c.process_id.is_(None) if alone else s.c.process_id == bindparam("process"))
+        .order_by(s.c.last_at.desc(), s.c.id.desc())
     )
 
 
 @cache
-def _recent(of_nobody: bool) -> Select[Any]:
-    """The last session, if it goes on without a name."""
-    since = t.session.c.last_at >= bindparam("since")
-    return _sessions(of_nobody).where(t.session.c.implicit == 1, since).limit(1)
+def _recent(alone: bool) -> Select[Any]:
+    return _sessions(alone).where(t.session.c.implicit == 1, t.session.c.last_at >= bindparam("since")).limit(1)
 
 
 @cache
-def _ending_with(of_nobody: bool) -> Select[Any]:
-    """The last sessions whose last message has one of some digests."""
-    last = t.session.c.last_digest.in_(bindparam("digests", expanding=True))
-    return _sessions(of_nobody).where(last).limit(_CANDIDATES)
+def _ending_with(alone: bool) -> Select[Any]:
+    ends = t.session.c.last_digest.in_(bindparam("digests", expanding=True))
+    return _sessions(alone).where(ends).limit(_CANDIDATES)
 
 
 def _continued_session(
@@ -133,9 +130,9 @@ def _continued_session(
     if not resent:
         return None
     given = {**_owner(attribution), "digests": resent}
-    candidates = connection.execute(_ending_with(attribution.process_id is None), given).mappings().all()
+    candidates = connection.execute(_ending_with(attribution.process_id is None), given).mappings()
     best: tuple[int, RowMapping] | None = None
-    for candidate in candidates:
+    for candidate in candidates.all():
         length = stored_overlap(connection, candidate["id"], turn, digests)
         if length and (best is None or length > best[0]):
             best = length, candidate
@@ -170,13 +167,15 @@ def named_session(
 
 
 def _lock_session(connection: Connection, key: str) -> dict[str, Any] | None:
-    row = connection.execute(_LOCK_SESSION, {"session": key}).mappings().first()
+    row = connection.execute(_LOCK_SESSION, {"session_key": key}).mappings().first()
     return None if row is None else dict(row)
 
 
 def stored_overlap(connection: Connection, session: str, turn: Turn, digests: list[str]) -> int:
     """Length of the longest suffix of the session's messages that is a prefix of the resent ones."""
-    tail = connection.execute(_TAIL, {"session": session, "number": turn.resent}).all()[::-1]
+    if not turn.resent:
+        return 0
+    tail = connection.execute(_TAIL, {"session_key": session, "resent": turn.resent}).all()[::-1]
     sent = [(digest, message.id) for digest, message in zip(digests, turn.messages, strict=True)]
     return overlap([(row.digest, row.native_id) for row in tail], sent[: turn.resent])
 
