@@ -165,7 +165,8 @@ def statements(product, url):
     storage = SQLStorage(url, StorageOptions())
     storage.build()
     # The tables are those of the server at hand; what is done with them is the product's.
-    storage._database._traits = traits
+    database = storage._database
+    database._engine = database._engine.execution_options(memori_traits=traits)
 
     def note(connection, clause, multiparams, params, options):
         rows = multiparams or ([params] if params else [])

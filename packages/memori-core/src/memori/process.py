@@ -45,7 +45,8 @@ class _ForkGate:
         depth = getattr(self._mine, "depth", 0)
         if not depth:
             with self._condition:
-                self._condition.wait_for(lambda: not self._forking, self._patience)
+                if self._forking:
+                    self._condition.wait_for(lambda: not self._forking, self._patience)
                 self._inside += 1
         self._mine.depth = depth + 1
 
@@ -54,7 +55,8 @@ class _ForkGate:
         if not self._mine.depth:
             with self._condition:
                 self._inside -= 1
-                self._condition.notify_all()
+                if self._forking:
+                    self._condition.notify_all()
 
     def before_fork(self) -> None:
         """Close the gate and wait for the others to come out."""

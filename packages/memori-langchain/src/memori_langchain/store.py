@@ -25,7 +25,7 @@ from memori import Item as MemoriItem
 from .boundary import in_thread
 from .store_filter import conditions
 from .store_index import Index
-from .store_ops import check, matches, stored
+from .store_ops import check, found_item, matches, stored_item
 
 _Key = tuple[tuple[str, ...], str]
 
@@ -96,7 +96,7 @@ class MemoriStore(BaseStore):
             return []
         found = self._memori.items.read([(op.namespace, op.key) for op in ops], attribution=self._who)
         self._refresh([item for op, item in zip(ops, found, strict=True) if item and op.refresh_ttl])
-        return [None if item is None else Item(**stored(item)) for item in found]
+        return [None if item is None else stored_item(item) for item in found]
 
     def _search(self, op: SearchOp, queries: dict[str, Any]) -> list[SearchItem]:
         wanted, prefix = conditions(op.filter), op.namespace_prefix
@@ -110,7 +110,7 @@ class MemoriStore(BaseStore):
             kept = self._nearest(self._index, op, wanted, vector)
         if op.refresh_ttl:
             self._refresh([item for item, _ in kept])
-        return [SearchItem(**stored(item), score=score) for item, score in kept]
+        return [found_item(item, score) for item, score in kept]
 
     def _nearest(
         self, index: Index, op: SearchOp, wanted: Sequence[Condition], vector: Any

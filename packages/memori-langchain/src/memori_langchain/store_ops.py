@@ -7,13 +7,15 @@ from typing import Any
 from langgraph.store.base import (
     GetOp,
     InvalidNamespaceError,
+    Item,
     ListNamespacesOp,
     MatchCondition,
     Op,
     PutOp,
+    SearchItem,
     SearchOp,
 )
-from memori import Item
+from memori import Item as MemoriItem
 
 
 def check(op: Op) -> Op:
@@ -48,15 +50,20 @@ def matches(condition: MatchCondition, namespace: tuple[str, ...]) -> bool:
     return all(wanted in ("*", label) for wanted, label in zip(path, part, strict=True))
 
 
-def stored(item: Item) -> dict[str, Any]:
-    """What LangGraph's item is made of."""
-    return {
-        "namespace": item.namespace,
-        "key": item.key,
-        "value": dict(item.value["value"]),
-        "created_at": item.created_at,
-        "updated_at": item.updated_at,
-    }
+def stored_item(item: MemoriItem) -> Item:
+    """LangGraph's item."""
+    return Item(
+        value=item.value["value"],
+        key=item.key,
+        namespace=item.namespace,
+        created_at=item.created_at,
+        updated_at=item.updated_at,
+    )
+
+
+def found_item(item: MemoriItem, score: float | None) -> SearchItem:
+    """LangGraph's item that was searched for."""
+    return SearchItem(item.namespace, item.key, item.value["value"], item.created_at, item.updated_at, score)
 
 
 def _labels(namespace: Any) -> tuple[str, ...]:

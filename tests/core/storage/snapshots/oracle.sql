@@ -795,22 +795,22 @@ DELETE FROM memori_item WHERE memori_item.id IN (__[POSTCOMPILE_id_1]) AND memor
 
 INSERT INTO memori_item (id, entity_id, namespace, item_key, content, space_id, vectors, created_at, updated_at, expires_at, scope_1, scope_2, scope_3) VALUES (:id, :entity_id, :namespace, :item_key, :content, :space_id, :vectors, :created_at, :updated_at, :expires_at, :scope_1, :scope_2, :scope_3);
 
-SELECT memori_item.id, memori_item.content, memori_item.created_at, memori_item.updated_at, memori_item.expires_at
+SELECT memori_item.id, memori_item.content AS content, memori_item.created_at, memori_item.updated_at, memori_item.expires_at
 FROM memori_item
-WHERE memori_item.entity_id = :entity AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :moment) AND memori_item.id IN (__[POSTCOMPILE_ids]);
+WHERE memori_item.entity_id = :entity AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :moment) AND memori_item.id IN (:id_0);
 
 UPDATE memori_item SET expires_at=:expires_at WHERE memori_item.entity_id = :entity_id_1 AND memori_item.id IN (__[POSTCOMPILE_id_1]) AND memori_item.expires_at > :expires_at_1;
 
-SELECT anon_1.namespace, anon_1.item_key, anon_1.content, anon_1.created_at, anon_1.updated_at, anon_1.expires_at, anon_1.space_id, anon_1.vectors, anon_1.id
-FROM (SELECT memori_item.namespace AS namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at AS created_at, memori_item.updated_at AS updated_at, memori_item.expires_at AS expires_at, memori_item.space_id AS space_id, memori_item.vectors AS vectors, memori_item.id AS id
+SELECT anon_1.updated_at, anon_1.id, anon_1.namespace, anon_1.item_key, anon_1.content, anon_1.created_at, anon_1.expires_at, anon_1.space_id, anon_1.vectors
+FROM (SELECT memori_item.updated_at AS updated_at, memori_item.id AS id, memori_item.namespace AS namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at AS created_at, memori_item.expires_at AS expires_at, memori_item.space_id AS space_id, memori_item.vectors AS vectors
 FROM memori_item
 WHERE memori_item.entity_id = :entity AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :moment) AND memori_item.scope_1 = :scope ORDER BY memori_item.updated_at DESC, memori_item.id DESC
- FETCH FIRST __[POSTCOMPILE_param_1] ROWS ONLY) anon_1 UNION ALL SELECT anon_2.namespace, anon_2.item_key, anon_2.content, anon_2.created_at, anon_2.updated_at, anon_2.expires_at, anon_2.space_id, anon_2.vectors, anon_2.id
-FROM (SELECT memori_item.namespace AS namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at AS created_at, memori_item.updated_at AS updated_at, memori_item.expires_at AS expires_at, memori_item.space_id AS space_id, memori_item.vectors AS vectors, memori_item.id AS id
+ FETCH FIRST :most ROWS ONLY) anon_1 UNION ALL SELECT anon_2.updated_at, anon_2.id, anon_2.namespace, anon_2.item_key, anon_2.content, anon_2.created_at, anon_2.expires_at, anon_2.space_id, anon_2.vectors
+FROM (SELECT memori_item.updated_at AS updated_at, memori_item.id AS id, memori_item.namespace AS namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at AS created_at, memori_item.expires_at AS expires_at, memori_item.space_id AS space_id, memori_item.vectors AS vectors
 FROM memori_item
 WHERE memori_item.entity_id = :entity AND (memori_item.expires_at IS NULL OR memori_item.expires_at > :moment) AND memori_item.scope_1 IS NULL AND (memori_item.namespace LIKE :begins || '%' ESCAPE '/') ORDER BY memori_item.updated_at DESC, memori_item.id DESC
- FETCH FIRST __[POSTCOMPILE_param_2] ROWS ONLY) anon_2 ORDER BY updated_at DESC, id DESC
- FETCH FIRST __[POSTCOMPILE_param_3] ROWS ONLY;
+ FETCH FIRST :most ROWS ONLY) anon_2 ORDER BY updated_at DESC, id DESC
+ FETCH FIRST :most ROWS ONLY;
 
 SELECT memori_item.namespace
 FROM memori_item

@@ -46,7 +46,6 @@ class Database:
         if isolation is not None and not self._owned:
             # An Engine may come with another level, or with autocommit, under which half a turn could be stored.
             self._engine = self._engine.execution_options(isolation_level=isolation)
-        self._traits: Traits | None = None
         self._sqlite = self.dialect == "sqlite"
         self._gate: AbstractContextManager[None] = fork_gate if self._sqlite else nullcontext()
         alone = self._sqlite and isinstance(self._engine.pool, StaticPool)
@@ -129,9 +128,11 @@ class Database:
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         with self._turn, self._gate, self._engine.connect() as connection:
-            if self._traits is None:
-                self._traits = self._recognise(connection)
-            yield connection.execution_options(memori_traits=self._traits)
+            if "memori_traits" not in connection.get_execution_options():
+                traits = self._recognise(connection)
+                self._engine = self._engine.execution_options(memori_traits=traits)
+                connection = connection.execution_options(memori_traits=traits)
+            yield connection
 
     def _recognise(self, connection: Connection) -> Traits:
         if self._sqlite:

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
+    Integer,
     String,
     and_,
     bindparam,
@@ -31,6 +33,8 @@ from ..conditions import check_expected, meets
 from ..records import Codec, Condition, Expectation, FoundItem, ItemWrite
 from ..values import entity_key, from_micros, optional_time, parsed, to_micros
 from . import schema as t
+from .direct import rows
+from .planning import merges
 
 _BATCH = 500
 
@@ -100,12 +104,15 @@ def read(
     ids = _ids(entity, keys)
     wanted = dict(zip(ids, keys, strict=True))
     given = {"entity": entity, "moment": to_micros(now)}
-    batches = _batches(list(wanted))
-    rows = [row for batch in batches for row in connection.execute(_NAMED, {**given, "ids": batch})]
-    values = parsed(codec.decode(row.content) for row in rows)
+    stored: list[Sequence[Any]] = []
+    for batch in _batches(list(wanted)):
+        size = 1 << (len(batch) - 1).bit_length()
+        named = dict(enumerate(batch + batch[-1:] * (size - len(batch))))
+        stored += rows(connection, _named(size), given | {f"id_{n}": key for n, key in named.items()})
+    values = parsed(codec.decode(text) for _, text, *_ in stored)
     found = {
-        row.id: _item(*wanted[row.id], value, row.created_at, row.updated_at, row.expires_at)
-        for row, value in zip(rows, values, strict=True)
+        key: _item(*wanted[key], value, created, updated, expires)
+        for (key, _, created, updated, expires), value in zip(stored, values, strict=True)
     }
     return [found.get(one) for one in ids]
 
@@ -149,21 +156,20 @@ def search(
     if end is not None and end <= offset:
         return []
     found: list[FoundItem] = []
-    known: dict[str, tuple[str, ...]] = {}
+    namespaces = _Namespaces(prefix, codec)
     passed = 0
     reading = _FULL if space is None else (*_FULL, *_VECTORS)
     space_key = "" if space is None else derived_key("space", space.key)
-    for rows in _newest(connection, attribution, prefix, codec, now=now, reading=reading, page=end):
-        for row, value in zip(rows, parsed(codec.decode(row[2]) for row in rows), strict=True):
-            stored = row[0]
-            if (namespace := known.get(stored)) is None:
-                namespace = known[stored] = _namespace(stored, codec)
-            if namespace[: len(prefix)] != prefix or (conditions and not all(meets(value, one) for one in conditions)):
+    for page in _newest(connection, attribution, prefix, codec, now=now, reading=reading, page=end):
+        values = parsed(codec.decode(row[_CONTENT]) for row in page)
+        for (updated, _, stored, key, _, created, expires, *embedded), value in zip(page, values, strict=True):
+            namespace = namespaces[stored]
+            if namespace is None or (conditions and not all(meets(value, one) for one in conditions)):
                 continue
             passed += 1
             if passed > offset:
-                item = _item(namespace, codec.decode(row[1]), value, row[3], row[4], row[5])
-                found.append(FoundItem(item, None if space is None else _vectors(row, space, space_key)))
+                item = _item(namespace, codec.decode(key), value, created, updated, expires)
+                found.append(FoundItem(item, None if space is None else _vectors(embedded, space, space_key)))
             if passed == end:
                 return found
     return found
@@ -181,16 +187,15 @@ def vectors(
 ) -> list[tuple[Place, NDArray[np.float32] | None]]:
     """The places of what `search` finds and its vectors; values are read where there are conditions."""
     found: list[tuple[Place, NDArray[np.float32] | None]] = []
-    known: dict[str, tuple[str, ...]] = {}
+    namespaces = _Namespaces(prefix, codec)
     space_key = derived_key("space", space.key)
-    reading = (*_VECTORS, "namespace", "item_key", *(["content"] if conditions else []))
-    for rows in _newest(connection, attribution, prefix, codec, now=now, reading=reading, page=None):
-        values = parsed(codec.decode(row.content) for row in rows) if conditions else repeat(None, len(rows))
-        for row, value in zip(rows, values, strict=True):
-            if (namespace := known.get(row.namespace)) is None:
-                namespace = known[row.namespace] = _namespace(row.namespace, codec)
-            if namespace[: len(prefix)] == prefix and all(meets(value, one) for one in conditions):
-                found.append(((namespace, codec.decode(row.item_key)), _vectors(row, space, space_key)))
+    reading = ("namespace", "item_key", *_VECTORS, *(["content"] if conditions else []))
+    for page in _newest(connection, attribution, prefix, codec, now=now, reading=reading, page=None):
+        values = parsed(codec.decode(row[-1]) for row in page) if conditions else repeat(None, len(page))
+        for (_, _, stored, key, *embedded), value in zip(page, values, strict=True):
+            namespace = namespaces[stored]
+            if namespace is not None and all(meets(value, one) for one in conditions):
+                found.append(((namespace, codec.decode(key)), _vectors(embedded, space, space_key)))
     return found
 
 
@@ -206,49 +211,50 @@ def _newest(
 ) -> Iterator[Sequence[Any]]:
     """Rows of the entity that may be under the prefix, latest update first: `page` of them, then more at a time.
 
+    Each holds when it was updated, its id, and what is read.
     Namespaces deeper than the scopes reach, and those that older versions wrote, are told apart by who reads them.
     """
     entity = entity_key(attribution)
     depth = min(len(prefix), len(t.ITEM_SCOPES))
-    given = {"entity": entity, "moment": to_micros(now)}
+    given: dict[str, Any] = {"entity": entity, "moment": to_micros(now), "most": page}
     if depth:
         given |= {"scope": _scope(entity, prefix[:depth], codec), "begins": _begins(prefix, codec)}
-    after: dict[str, Any] = {}
     while True:
-        rows = connection.execute(_page(depth, reading, page, bool(after)), {**given, **after}).all()
-        yield rows
-        if page is None or len(rows) < page:
+        query = _page(connection.dialect.name, depth, reading, page is not None, "before" in given)
+        found = rows(connection, query, given)
+        yield found
+        if page is None or len(found) < page:
             return
-        after, page = {"before": rows[-1].updated_at, "id": rows[-1].id}, page * 4
+        page *= 4
+        given |= {"before": found[-1][0], "id": found[-1][1], "most": page}
 
 
 @lru_cache(maxsize=64)
-def _page(depth: int, reading: tuple[str, ...], size: int | None, again: bool) -> Any:
+def _page(dialect: str, depth: int, reading: tuple[str, ...], limited: bool, again: bool) -> Any:
     """The statement for a page of rows; the same object each time, so that it is compiled once."""
     i = t.item
-    # An empty text may come as NULL, which is read as such without a look at every value here.
-    columns = [type_coerce(i.c[name], t.LONG_TEXT).label(name) if name in _TEXTS else i.c[name] for name in reading]
-    query = select(*columns, *(i.c[name] for name in ("updated_at", "id") if name not in reading)).where(_ALIVE)
+    query = select(*_columns("updated_at", "id", *reading)).where(_ALIVE)
     if again:
         before = bindparam("before", type_=BigInteger)
         query = query.where(
             or_(i.c.updated_at < before, and_(i.c.updated_at == before, i.c.id < bindparam("id", type_=String)))
         )
     if not depth:
-        return _ordered(query, i.c, size)
+        return _ordered(query, i.c, limited)
     scoped = query.where(i.c[t.ITEM_SCOPES[depth - 1]] == bindparam("scope", type_=String))
     # What an older version wrote has no scope.
     former = query.where(
         i.c[t.ITEM_SCOPES[0]].is_(None), i.c.namespace.startswith(bindparam("begins", type_=String), escape="/")
     )
-    if size is not None:
-        scoped, former = (select(_ordered(one, i.c, size).subquery()) for one in (scoped, former))
+    if limited and not merges(dialect):
+        scoped, former = (select(_ordered(one, i.c, limited).subquery()) for one in (scoped, former))
     both = union_all(scoped, former)
-    return _ordered(both, both.selected_columns, size)
+    return _ordered(both, both.selected_columns, limited)
 
 
-def _ordered(query: Any, columns: Any, size: int | None) -> Any:
-    return query.order_by(columns.updated_at.desc(), columns.id.desc()).limit(size)
+def _ordered(query: Any, columns: Any, limited: bool) -> Any:
+    ordered = query.order_by(columns.updated_at.desc(), columns.id.desc())
+    return ordered.limit(bindparam("most", type_=Integer)) if limited else ordered
 
 
 def namespaces(
@@ -266,16 +272,42 @@ def sweep(connection: Connection, *, now: datetime) -> int:
     return connection.execute(t.item.delete().where(t.item.c.expires_at <= to_micros(now))).rowcount
 
 
-_FULL = ("namespace", "item_key", "content", "created_at", "updated_at", "expires_at")
+_FULL = ("namespace", "item_key", "content", "created_at", "expires_at")
+_CONTENT = 2 + _FULL.index("content")
 _VECTORS = ("space_id", "vectors")
 _TEXTS = ("item_key", "content")
+_LITERALLY = str.maketrans({sign: f"/{sign}" for sign in "/%_"})
 _ALIVE = and_(
     t.item.c.entity_id == bindparam("entity", type_=String),
     or_(t.item.c.expires_at.is_(None), t.item.c.expires_at > bindparam("moment", type_=BigInteger)),
 )
-_NAMED = select(*(t.item.c[name] for name in ("id", *_FULL[2:]))).where(
-    _ALIVE, t.item.c.id.in_(bindparam("ids", expanding=True))
-)
+
+
+def _columns(*names: str) -> list[ColumnElement[Any]]:
+    """An empty text may come as NULL, which is read as such without a look at every value here."""
+    columns = t.item.c
+    return [type_coerce(columns[name], t.LONG_TEXT).label(name) if name in _TEXTS else columns[name] for name in names]
+
+
+@lru_cache(maxsize=16)
+def _named(size: int) -> Any:
+    """The statement for so many items by id."""
+    ids = [bindparam(f"id_{n}", type_=String) for n in range(size)]
+    columns = _columns("id", "content", "created_at", "updated_at", "expires_at")
+    return select(*columns).where(_ALIVE, t.item.c.id.in_(ids))
+
+
+class _Namespaces(dict[str, tuple[str, ...] | None]):
+    """The namespace of each that is stored, read once; None for one that is not under the prefix."""
+
+    def __init__(self, prefix: tuple[str, ...], codec: Codec) -> None:
+        self._prefix = prefix
+        self._codec = codec
+
+    def __missing__(self, stored: str) -> tuple[str, ...] | None:
+        namespace = _namespace(stored, self._codec)
+        self[stored] = found = namespace if namespace[: len(self._prefix)] == self._prefix else None
+        return found
 
 
 def _item(namespace: tuple[str, ...], key: str, value: Any, created: int, updated: int, expires: int | None) -> Item:
@@ -309,12 +341,12 @@ def _namespace(stored: str, codec: Codec) -> tuple[str, ...]:
 def _begins(prefix: tuple[str, ...], codec: Codec) -> str:
     """How the text of such a namespace begins, as a pattern; anything, where it is stored encrypted."""
     text = json.dumps(prefix)
-    return "".join(f"/{c}" if c in "/%_" else c for c in text[:-1]) if codec.encode(text) == text else ""
+    return text[:-1].translate(_LITERALLY) if codec.encode(text) == text else ""
 
 
-def _vectors(row: Any, space: Space, space_key: str) -> NDArray[np.float32] | None:
-    stored, size = row.vectors, space.dimension
-    if stored is None or row.space_id != space_key or len(stored) % (4 * size):
+def _vectors(embedded: Sequence[Any], space: Space, key: str) -> NDArray[np.float32] | None:
+    space_id, stored, size = embedded[0], embedded[1], space.dimension
+    if stored is None or space_id != key or len(stored) % (4 * size):
         return None
     return np.frombuffer(stored, dtype="<f4").reshape(-1, size)
 

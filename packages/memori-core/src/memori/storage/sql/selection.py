@@ -34,6 +34,7 @@ from ..values import (
 )
 from . import graph
 from . import schema as t
+from .direct import rows
 from .planning import among, without_index
 from .validity import valid_at
 
@@ -49,11 +50,11 @@ _NEWEST_FIRST = (t.fact.c.created_at.desc(), t.fact.c.position.desc(), t.fact.c.
 
 def state(connection: Connection, attribution: Attribution) -> EntityState:
     """The entity's revision, generation and active space."""
-    row = connection.execute(_STATE, {"entity": entity_key(attribution)}).first()
-    if row is None:
-        return EntityState()
-    space = None if row.embedder is None else Space(row.embedder, row.model, row.dimension)
-    return EntityState(row.revision, row.generation, space)
+    for revision, generation, embedder, model, dimension in rows(
+        connection, _STATE, {"entity": entity_key(attribution)}
+    ):
+        return EntityState(revision, generation, None if embedder is None else Space(embedder, model, dimension))
+    return EntityState()
 
 
 def changes_since(connection: Connection, attribution: Attribution, space: Space, revision: int, codec: Codec) -> Delta:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -120,12 +120,10 @@ class SQLStorage(Storage):
         self._building = threading.Lock()
         self._database.after_fork()
 
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
+    def _read(self) -> AbstractContextManager[Connection]:
         if not self._built:
             self.build()
-        with self._database.read() as connection:
-            yield connection
+        return self._database.read()
 
     @contextmanager
     def together(self) -> Iterator[None]:
