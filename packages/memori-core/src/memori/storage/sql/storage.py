@@ -125,13 +125,11 @@ class SQLStorage(Storage):
             self.build()
         return self._database.read()
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager[None]:
         """Let this thread's reads in the block share a connection. What fails there leaves the others be."""
         if not self._built:
             self.build()
-        with self._database.together():
-            yield
+        return self._database.together()
 
     def _write(self, operation: Callable[[Connection], T]) -> T:
         """Run a transaction. It is run again as a whole where the database asks for it, so it only writes to that."""
