@@ -201,6 +201,7 @@ def test_one_number_is_for_every_kind_and_what_means_nothing_is_refused(monkeypa
         ({"events": 3}, "no kind 'events'; kinds are fact"),
         (0, "1 or more"),
         ({"event": 0}, "1 or more"),
+        (10**6, "up to 100,000"),
     ):
         with pytest.raises(ConfigurationError, match=said):
             load(retention_days=days)
