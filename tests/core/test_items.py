@@ -55,10 +55,13 @@ def test_erasing_a_person_takes_their_documents(memori: Memori) -> None:
         (ItemWrite(NOTES, "", {}), "not empty"),
         (ItemWrite(NOTES, 7, {}), "must be a string"),  # type: ignore[arg-type]
         (ItemWrite(NOTES, "a\x00", {}), "NUL"),
+        (ItemWrite(("a\x00",), "k", {}), "NUL"),
+        (ItemWrite(("a\ud800",), "k", {}), "surrogate"),
         (ItemWrite(NOTES, "k", [1]), "must be a mapping"),  # type: ignore[arg-type]
         (ItemWrite(NOTES, "k", {"when": object()}), "must be JSON, which object is not"),
         (ItemWrite(NOTES, "k", {"a": {1: 2}}), "must be strings"),
         (ItemWrite(NOTES, "k", {}, ttl=0), "more than 0"),
+        (ItemWrite(NOTES, "k", {}, ttl=float("inf")), "1,000 years"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_before_anything_is_written(memori: Memori, write: Any, error: str) -> None:
@@ -66,6 +69,21 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_written(memori: Memor
         memori.items.write([ItemWrite(NOTES, "good", {}), write], attribution=ADA)
 
     assert memori.items.search((), attribution=ADA) == []
+
+
+@pytest.mark.parametrize("ttl", [0, -5, float("nan"), 1e15])
+def test_an_item_is_not_touched_for_a_time_that_is_none(memori: Memori, ttl: float) -> None:
+    memori.items.write([ItemWrite(NOTES, "k", {}, ttl=60)], attribution=ADA)
+
+    with pytest.raises(ValueError, match="more than 0"):
+        memori.items.touch([(NOTES, "k")], ttl=ttl, attribution=ADA)
+
+    assert memori.items.read([(NOTES, "k")], attribution=ADA) != [None]
+
+
+def test_touching_what_is_no_key_is_refused(memori: Memori) -> None:
+    with pytest.raises(TypeError, match="tuple of strings"):
+        memori.items.touch([("notes", "k")], ttl=60, attribution=ADA)  # type: ignore[list-item]
 
 
 def test_a_redactor_sees_every_text_of_a_document(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
@@ -37,6 +37,7 @@ from memori.errors import (
 from .conftest import ADA, BOB
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+EAST, WEST = timezone(timedelta(hours=5)), timezone(timedelta(hours=-5))
 
 
 def texts(recalled):
@@ -105,6 +106,21 @@ def test_a_fact_is_remembered_revised_and_forgotten_with_its_history(memori):
     memori.forget(coffee.id)
     assert memori.recall("tea or coffee") == []
     assert [fact.text for fact in memori.facts(statuses=["forgotten"])] == ["prefers coffee"]
+
+
+def test_what_was_forgotten_or_replaced_is_not_revised(memori):
+    memori.attribution("ada")
+    tea = memori.remember("prefers tea")
+    coffee = memori.revise(tea.id, "prefers coffee")
+    gout = memori.remember("has gout")
+    memori.forget(gout.id)
+
+    for fact in (tea, gout):
+        with pytest.raises(UnknownFactError, match="only an active one"):
+            memori.revise(fact.id, "prefers cocoa")
+
+    assert [fact.id for fact in memori.facts()] == [coffee.id]
+    assert [fact.text for fact in memori.facts(statuses=["forgotten"])] == ["has gout"]
 
 
 def test_as_of_answers_from_the_past(memori):
@@ -451,6 +467,13 @@ def test_erasing_an_entity_leaves_nothing(memori):
     assert memori.erase("ada")["memori_entity"] == 0
 
 
+def test_erasing_needs_no_embedder(database):
+    with Memori(database, embedder="openai", extractor="none") as memori:  # names no model, so it cannot be made
+        memori.attribution("ada").record([("user", "I drink green tea")])
+
+        assert memori.erase("ada")["memori_conversation_message"] == 1
+
+
 def test_nothing_leaves_the_machine(memori, monkeypatch):
     """Defect 1: verbatim messages left the machine even with the user's own database."""
     import socket
@@ -484,6 +507,17 @@ def test_a_malformed_message_is_refused_and_nothing_is_stored(memori, messages, 
         memori.record(messages)
 
     assert memori.messages() == []
+
+
+@pytest.mark.parametrize("moment", [datetime(1, 1, 1, tzinfo=EAST), datetime(9999, 12, 31, 23, tzinfo=WEST)])
+def test_a_time_that_utc_does_not_have_is_stored_as_the_nearest_and_stops_nobodys_learning(memori, moment):
+    memori.record(Message("user", "I drink green tea", created_at=moment), attribution=ADA)
+    memori.record([("user", "I drink coffee")], attribution=BOB)
+
+    assert memori.augmentation.wait(30)
+    assert [one.message.created_at.year for one in memori.messages(attribution=ADA)] == [moment.year]
+    assert texts(memori.recall("tea", attribution=ADA)) == ["I drink green tea"]
+    assert texts(memori.recall("coffee", attribution=BOB)) == ["I drink coffee"]
 
 
 def test_text_no_database_can_hold_is_stored_with_replacement_characters(memori):
@@ -528,6 +562,13 @@ def test_a_strange_query_finds_nothing_and_breaks_nothing(memori, query):
         (lambda memori: memori.review(offset="1"), TypeError, "integer"),
         (lambda memori: memori.remember("likes tea", importance=float("nan")), ValueError, "NaN"),
         (lambda memori: memori.remember("likes tea", importance="high"), TypeError, "from 0 to 1"),
+        (lambda memori: memori.messages(before="3"), TypeError, "before must be an integer"),
+        (lambda memori: memori.revert(None), TypeError, "id of a message"),
+        (lambda memori: memori.record([("user", "x")], conversation_id=""), InvalidAttributionError, "blank"),
+        (lambda memori: memori.record([("user", "x")], conversation_id=5), InvalidAttributionError, "string"),
+        (lambda memori: memori.delete_messages("abc", attribution=ADA.with_session("s")), TypeError, "list"),
+        (lambda memori: memori.augmentation.retry("abc"), TypeError, "list"),
+        (lambda memori: memori.augmentation.jobs(limit=0), ValueError, "between 1"),
     ],
 )
 def test_an_argument_that_means_nothing_is_refused_and_not_taken_for_another(memori, call, error, said):

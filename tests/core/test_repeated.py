@@ -111,6 +111,8 @@ def test_a_fact_and_its_message_take_one_place_and_facts_of_one_message_do_not()
 
     assert shown(message, moved, rows, other) == ["I moved to Porto and I row", "Ada likes tea"]
     assert shown(moved, message, rows, other) == ["Ada moved to Porto", "Ada rows", "Ada likes tea"]
+    again = ("Ada moved to Porto.", "event", "later")
+    assert shown(moved, again, ("Yes, I moved to Porto", "episode", "later")) == ["Ada moved to Porto"]
     assert shown(moved, ("By hand", "fact", None), ("By hand too", "fact", None)) == [
         "Ada moved to Porto", "By hand", "By hand too",
     ]  # fmt: skip

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from memori import Attribution, Memori, Message, UnknownFactError, UnknownSourceError
+from memori import Attribution, Memori, Message, UnknownFactError, UnknownSourceError, hookimpl
 from memori.augmentation.extraction.base import Extractor
 from memori.cli.app import build
 from memori.errors import UnsupportedError
@@ -125,6 +125,22 @@ def test_what_is_approved_is_a_mention_where_it_is_known_and_a_successor_where_i
     assert (known.text, known.mentions, known.source) == ("answer in French", 2, "user_input")
     assert texts(memori) == ["answer in French", "tea is black"]
     assert "tea is green" in texts(memori, as_of=NOW + timedelta(hours=1))
+
+
+def test_what_is_approved_may_say_the_same_as_another_fact_of_its_message(database):
+    class Wary:
+        @hookimpl
+        def memori_fact_proposed(self, fact):
+            return "quarantine" if "really" in fact.text else None
+
+    with Memori(database, embedder="hashing", extractor=Labelled(), plugins=[Wary()]) as memori:
+        say(memori, "preference: I like tea. preference: I really like tea")
+
+        became = memori.approve(waiting(memori)["I really like tea"].id, attribution=ADA)
+
+        assert (became.text, became.mentions) == ("I like tea", 1)
+        assert texts(memori) == ["I like tea"]
+        assert waiting(memori) == {}
 
 
 def test_a_message_is_reverted_with_all_it_brought(memori):

@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from memori import Attribution, Memori, Message
 from memori.model import Proposal, Triple
+from memori.privacy.codec import PlainCodec
 from memori.settings import load
 
 from tests.core.augmentation.conftest import Scripted
 
-ADA = Attribution("ada", namespace="default")
+ADA, BOB = Attribution("ada", namespace="default"), Attribution("bob", namespace="default")
 SOUND = Proposal("Ada likes tea.", "preference", 0)
 
 TABLE = "| name | age |\n|------|-----|\n| Ana  | 31  |\n" * 50
@@ -233,3 +234,26 @@ def test_a_job_about_which_nothing_can_be_looked_up_costs_no_other_job_anything(
         assert states["ada"] == ("dead", "RuntimeError: a row that cannot be read")
         assert memori.facts(attribution=Attribution("bob"))
         assert [one.text for one in memori.facts(attribution=ADA, kinds=["episode"])] == ["A row.", "I like tea."]
+
+
+class Locked(PlainCodec):
+    """A codec that has lost the key to one text."""
+
+    def decode(self, stored: str) -> str:
+        """Return the text. Raises for the one."""
+        if stored == "locked":
+            raise ValueError("no key")
+        return stored
+
+
+def test_messages_that_cannot_be_decoded_hold_up_nobody_elses(database: str, monkeypatch) -> None:
+    monkeypatch.setenv("MEMORI_MAX_ATTEMPTS", "1")
+    with Memori(database, embedder="hashing", extractor="none", codec=Locked()) as memori:
+        memori.record([("user", "locked")], attribution=ADA)
+        memori.record([("user", "I drink tea")], attribution=BOB)
+
+        assert not memori.augmentation.wait(30)
+        assert [one.text for one in memori.recall("tea", attribution=BOB)] == ["I drink tea"]
+        assert [(job.state, job.error) for job in memori.augmentation.jobs(states=["dead"])] == [
+            ("dead", "ValueError: no key")
+        ]

@@ -175,6 +175,18 @@ def test_a_consolidation_among_others_that_write_is_done_in_the_end(memori, monk
     assert "Ada is allergic to peanuts." in at_hand(memori)
 
 
+def test_what_was_replaced_or_never_approved_outlives_its_retention_neither(database):
+    with opened(database, retention_days=30) as memori:
+        rome = memori.remember("Ada lives in Rome.", attribution=ADA)
+        memori.revise(rome.id, "Ada lives in Bonn.", attribution=ADA)
+
+        done = consolidate(memori, at=NOW + timedelta(days=40))
+
+        assert done.expired == 2
+        assert memori.facts(statuses=["active", "superseded", "quarantined"], attribution=ADA) == []
+        assert memori.recall("lives", as_of=rome.said_at + timedelta(microseconds=1), attribution=ADA) == []
+
+
 def test_what_outlived_its_retention_is_not_found_any_more(database):
     old = datetime.now(UTC) - timedelta(days=90)
     with opened(database, retention_days={"episode": 30}) as memori:
@@ -201,6 +213,7 @@ def test_one_number_is_for_every_kind_and_what_means_nothing_is_refused(monkeypa
         ({"events": 3}, "no kind 'events'; kinds are fact"),
         (0, "1 or more"),
         ({"event": 0}, "1 or more"),
+        (10**6, "up to 100,000"),
     ):
         with pytest.raises(ConfigurationError, match=said):
             load(retention_days=days)

@@ -81,7 +81,7 @@ def main(url: str, process: int, threads: int, tasks: int) -> None:
         with ThreadPoolExecutor(threads) as pool:
             found = pool.map(lambda number: thread(memori, process, number, tasks), range(threads))
         wrong = [one for part in found for one in part]
-        if not memori.augmentation.wait(timeout=45):
+        if not memori.augmentation.wait(timeout=150):
             wrong.append(f"jobs are left: {memori.augmentation.status()}")
     say(json.dumps(wrong))
 

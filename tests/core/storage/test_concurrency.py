@@ -82,7 +82,7 @@ def run_load(world: World) -> list[str]:
         one.stdin.flush()
     wrong: list[str] = []
     for one in running:
-        out, err = one.communicate(timeout=120)
+        out, err = one.communicate(timeout=240)
         assert one.returncode == 0, err
         wrong += json.loads(out)
         wrong += [err] if err else []

@@ -388,6 +388,28 @@ def test_nothing_readable_is_stored_under_a_codec_and_words_find_it_all_the_same
     assert contents(storage, ADA) == ["confidential"]
 
 
+class Locked(Upside):
+    """A codec that has lost the key to one text."""
+
+    def decode(self, stored: str) -> str:
+        text = super().decode(stored)
+        if text == "locked":
+            raise ValueError("no key")
+        return text
+
+
+def test_messages_that_cannot_be_decoded_hold_up_no_other_job(url, opened) -> None:
+    storage = opened(url, codec=Locked())
+    storage.append(ADA, turn(Message("user", "locked")))
+    storage.append(BOB, turn(Message("user", "open")))
+
+    jobs = {job.attribution.entity_id: job for job in storage.lease(limit=5, seconds=30, now=NOW)}
+
+    assert str(jobs["ada"].unreadable) == "no key"
+    assert jobs["ada"].messages == ()
+    assert [one.message.content for one in jobs["bob"].messages] == ["open"]
+
+
 # cost and durability
 
 

@@ -83,12 +83,12 @@ def check_statuses(statuses: Iterable[FactStatus]) -> list[FactStatus]:
     return listed
 
 
-def check_offset(offset: int) -> int:
+def check_offset(offset: int, name: str = "offset") -> int:
     """Return the offset. Raises `TypeError` or `ValueError` unless it is an integer from 0 up."""
     if isinstance(offset, bool) or not isinstance(offset, int):
-        raise TypeError(f"offset must be an integer, got {type(offset).__name__}.")
+        raise TypeError(f"{name} must be an integer, got {type(offset).__name__}.")
     if offset < 0:
-        raise ValueError(f"offset must be 0 or more, got {offset}.")
+        raise ValueError(f"{name} must be 0 or more, got {offset}.")
     return offset
 
 

@@ -46,6 +46,7 @@ from .model import (
     Reverted,
     StoredMessage,
     Transcript,
+    check_id,
 )
 from .parts import Parts
 
@@ -143,6 +144,8 @@ class Memori(Parts):
         history again stores only what is new.
         """
         turn = to_messages(messages)
+        if conversation_id is not None:
+            check_id(conversation_id, "conversation_id")
         return self._append(turn, self._who(attribution), resent=len(turn), conversation_id=conversation_id, join=True)
 
     def record_turn(self, messages: Sequence[Message], *, attribution: Attribution, resent: int) -> Receipt:
@@ -176,14 +179,15 @@ class Memori(Parts):
 
     def delete_messages(self, keys: Collection[str], *, attribution: Attribution | None = None) -> int:
         """Delete messages of the attribution's session by key for good; return how many. What was learnt stays."""
-        return self._ready().delete_messages(self._who_in_session(attribution, "delete_messages"), keys)
+        who = self._who_in_session(attribution, "delete_messages")
+        return self._ready().delete_messages(who, check_texts("keys", keys))
 
     def archive_messages(
         self, keys: Collection[str], *, attribution: Attribution | None = None, archived: bool = True
     ) -> int:
         """Keep messages of the session out of what is shown, or put them back; return how many changed."""
         who = self._who_in_session(attribution, "archive_messages")
-        return self._ready().archive_messages(who, keys, archived=archived)
+        return self._ready().archive_messages(who, check_texts("keys", keys), archived=archived)
 
     def messages(
         self,
@@ -200,7 +204,10 @@ class Memori(Parts):
         if limit is not None:
             check_limit(limit)
         return self._ready().messages(
-            self._who(attribution), conversation_id=conversation_id, limit=limit, before=before
+            self._who(attribution),
+            conversation_id=conversation_id,
+            limit=limit,
+            before=None if before is None else check_offset(before, "before"),
         )
 
     def payloads(
@@ -293,10 +300,15 @@ class Memori(Parts):
         return self._pipeline.remember(who, self._stated(text, kind, importance, valid_from))
 
     def revise(self, fact_id: str, text: str, *, attribution: Attribution | None = None) -> Fact:
-        """Put new words in the place of a fact; the old ones stay as history. Raises `UnknownFactError`."""
+        """Put new words in the place of an active fact; the old ones stay as history.
+
+        Raises `UnknownFactError`, also for a fact that was replaced, forgotten or not approved.
+        """
         who = self._who(attribution)
         old = self._fact(fact_id, who)
-        new = replace(self._stated(text, old.kind, old.importance, None), slot=old.slot)
+        if old.status != "active":
+            raise UnknownFactError(f"The fact {fact_id!r} is {old.status}; only an active one can be revised.")
+        new = replace(self._stated(text, old.kind, old.importance, None), slot=old.slot, speaker=old.speaker)
         return self._pipeline.remember(who, new, replaces=fact_id)
 
     def forget(self, fact_id: str, *, attribution: Attribution | None = None) -> None:
@@ -363,6 +375,10 @@ class Memori(Parts):
         Facts said elsewhere too lose a mention and stay; what the others had replaced is active again, unless something
         else has replaced it since. The messages stay. Raises `UnknownSourceError`.
         """
+        if not isinstance(source, str):
+            raise TypeError(
+                f"source must be the id of a message, conversation or session, got {type(source).__name__}."
+            )
         return self._pipeline.revert(self._who(attribution), source)
 
     def process_attributes(self, *, attribution: Attribution | None = None, limit: int = 100) -> list[ProcessAttribute]:
@@ -393,7 +409,7 @@ class Memori(Parts):
         """Delete everything about an entity for good; return how many rows of each table went."""
         who = Attribution(entity_id, namespace=self.namespace)
         gone = self._ready().erase(who)
-        self._recall.forget(who)
+        self._forget_indexes(who)
         return gone
 
     def reindex(

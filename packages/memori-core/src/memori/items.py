@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Key = tuple[tuple[str, ...], str]
 """A namespace and a key in it."""
+_LONGEST = 1_000 * 365 * 86_400.0
+"""The longest life of an item, in seconds; a moment much later than that is none that can be stored."""
 
 
 class Items:
@@ -56,8 +58,8 @@ class Items:
         who = self._who(attribution)
         for one in writes:
             _check((one.namespace, one.key))
-            if one.ttl is not None and not one.ttl > 0:
-                raise ValueError(f"ttl must be more than 0 seconds, got {one.ttl}; None keeps an item for good.")
+            if one.ttl is not None:
+                _check_ttl(one.ttl, "None keeps an item for good")
         for expectation in expected:
             _check((expectation.namespace, expectation.key))
         kept = [
@@ -75,7 +77,11 @@ class Items:
 
     def touch(self, keys: Sequence[Key], *, ttl: float, attribution: Attribution | None = None) -> None:
         """Let those of them that expire do so `ttl` seconds from now."""
-        self._ready().touch_items(self._who(attribution), keys, ttl=ttl, now=datetime.now(UTC))
+        who = self._who(attribution)
+        for key in keys:
+            _check(key)
+        _check_ttl(ttl, "to delete an item, write it with the value None")
+        self._ready().touch_items(who, keys, ttl=ttl, now=datetime.now(UTC))
 
     def search(
         self,
@@ -145,5 +151,10 @@ def _check(key: Key) -> None:
         raise TypeError(f"a namespace must be a tuple of strings, got {namespace!r}.")
     if not isinstance(name, str) or not name:
         raise TypeError(f"the key of an item must be a string that is not empty, got {name!r}.")
-    if storable(name) != name:
-        raise ValueError("the key of an item may hold neither NUL nor a lone surrogate.")
+    if any(storable(part) != part for part in (*namespace, name)):
+        raise ValueError("the namespace and key of an item may hold neither NUL nor a lone surrogate.")
+
+
+def _check_ttl(ttl: float, otherwise: str) -> None:
+    if not 0 < ttl <= _LONGEST:
+        raise ValueError(f"ttl must be more than 0 seconds and at most 1,000 years, got {ttl}; {otherwise}.")

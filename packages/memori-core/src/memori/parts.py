@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .recall.base import Reranker
     from .recall.index.base import SharedIndex, VectorIndex
     from .recall.pipeline import Recall
+    from .recall.saved_indexes import SavedIndexes
     from .settings import Settings
     from .storage.base import Storage
     from .storage.records import Codec
@@ -215,10 +216,15 @@ class Parts:
         return Consolidation(self._storage, self.settings.retention_days, expire)
 
     @lazy
+    def _saved(self) -> SavedIndexes | None:
+        from .recall.saved_indexes import saved_indexes
+
+        return saved_indexes(self.settings.cache_dir, self._storage.display, self._codec)
+
+    @lazy
     def _recall(self) -> Recall:
         from . import assembly
         from .recall.pipeline import Recall
-        from .recall.saved_indexes import saved_indexes
 
         storage = self._ready()
         return Recall(
@@ -229,7 +235,7 @@ class Parts:
             reranker=assembly.reranker(self._reranker, self.plugins),
             weights=self.recall_options.weights,
             index_memory=self.settings.index_memory << 20,
-            saved=saved_indexes(self.settings.cache_dir, storage.display, self._codec),
+            saved=self._saved,
         )
 
     @property
@@ -267,6 +273,8 @@ class Parts:
         self._executor.close()
         if "_recall" in self.__dict__:
             self._recall.close()
+        elif self._shared_index is not None:
+            self._shared_index.close()
         self._storage.close()
 
     def _ready(self) -> Storage:
@@ -313,6 +321,18 @@ class Parts:
             )
             for message in messages
         )
+
+    def _forget_indexes(self, who: Attribution) -> None:
+        """Remove what indexes hold of an entity that was erased. No embedder is needed for that."""
+        from .recall.shared import SharedCandidates
+
+        if "_recall" in self.__dict__:
+            self._recall.forget(who)
+            return
+        if self._saved is not None:
+            self._saved.forget(who)
+        if self._shared_index is not None:
+            SharedCandidates(self._storage, self._shared_index).forget(who)
 
     def _after_fork(self) -> None:
         self._storage.after_fork()

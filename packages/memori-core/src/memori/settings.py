@@ -16,6 +16,9 @@ from pydantic_settings import (
 from .errors import ConfigurationError
 from .model import KINDS
 
+LONGEST_RETENTION = 100_000
+"""In days: a moment that lies much further back is before the calendar begins."""
+
 
 class Settings(BaseSettings):
     """Everything that can be set without code. Times are in seconds."""
@@ -93,8 +96,9 @@ class Settings(BaseSettings):
         named = days if isinstance(days, dict) else {}
         if unknown := sorted(set(named) - set(KINDS)):
             raise ValueError(f"there is no kind {unknown[0]!r}; kinds are {', '.join(KINDS)}")
-        if any(one < 1 for one in (named.values() if days is None or isinstance(days, dict) else (days,))):
-            raise ValueError("days are 1 or more; leave it out to keep everything")
+        given = named.values() if days is None or isinstance(days, dict) else (days,)
+        if not all(1 <= one <= LONGEST_RETENTION for one in given):
+            raise ValueError(f"days are 1 or more, up to {LONGEST_RETENTION:,}; leave it out to keep everything")
         return days
 
     @classmethod

@@ -767,11 +767,15 @@ WHERE memori_item.entity_id = %(entity)s::VARCHAR AND (memori_item.expires_at IS
 
 UPDATE memori_item SET expires_at=%(expires_at)s::BIGINT WHERE memori_item.entity_id = %(entity_id_1)s::VARCHAR AND memori_item.id IN (__[POSTCOMPILE_id_1]) AND memori_item.expires_at > %(expires_at_1)s::BIGINT;
 
-SELECT memori_item.updated_at, memori_item.id, memori_item.namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at, memori_item.expires_at, memori_item.space_id, memori_item.vectors
+SELECT anon_1.updated_at, anon_1.id, anon_1.namespace, anon_1.item_key, anon_1.content, anon_1.created_at, anon_1.expires_at, anon_1.space_id, anon_1.vectors
+FROM (SELECT memori_item.updated_at AS updated_at, memori_item.id AS id, memori_item.namespace AS namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at AS created_at, memori_item.expires_at AS expires_at, memori_item.space_id AS space_id, memori_item.vectors AS vectors
 FROM memori_item
-WHERE memori_item.entity_id = %(entity)s::VARCHAR AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(moment)s::BIGINT) AND memori_item.scope_1 = %(scope)s::VARCHAR UNION ALL SELECT memori_item.updated_at, memori_item.id, memori_item.namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at, memori_item.expires_at, memori_item.space_id, memori_item.vectors
+WHERE memori_item.entity_id = %(entity)s::VARCHAR AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(moment)s::BIGINT) AND memori_item.scope_1 = %(scope)s::VARCHAR ORDER BY memori_item.updated_at DESC, memori_item.id DESC
+ LIMIT %(most)s::INTEGER) AS anon_1 UNION ALL SELECT anon_2.updated_at, anon_2.id, anon_2.namespace, anon_2.item_key, anon_2.content, anon_2.created_at, anon_2.expires_at, anon_2.space_id, anon_2.vectors
+FROM (SELECT memori_item.updated_at AS updated_at, memori_item.id AS id, memori_item.namespace AS namespace, memori_item.item_key AS item_key, memori_item.content AS content, memori_item.created_at AS created_at, memori_item.expires_at AS expires_at, memori_item.space_id AS space_id, memori_item.vectors AS vectors
 FROM memori_item
-WHERE memori_item.entity_id = %(entity)s::VARCHAR AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(moment)s::BIGINT) AND memori_item.scope_1 IS NULL AND (memori_item.namespace LIKE %(begins)s::VARCHAR || '%%' ESCAPE '/') ORDER BY updated_at DESC, id DESC
+WHERE memori_item.entity_id = %(entity)s::VARCHAR AND (memori_item.expires_at IS NULL OR memori_item.expires_at > %(moment)s::BIGINT) AND memori_item.scope_1 IS NULL AND (memori_item.namespace LIKE %(begins)s::VARCHAR || '%%' ESCAPE '/') ORDER BY memori_item.updated_at DESC, memori_item.id DESC
+ LIMIT %(most)s::INTEGER) AS anon_2 ORDER BY updated_at DESC, id DESC
  LIMIT %(most)s::INTEGER;
 
 SELECT memori_item.namespace

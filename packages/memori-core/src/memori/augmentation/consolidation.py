@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from .. import telemetry
-from ..model import KINDS, Attribution, Consolidated, Fact, Kind
+from ..model import KINDS, Attribution, Consolidated, Fact, FactStatus, Kind
 from ..process import on_fork
 from ..storage.base import Storage
 from ..storage.records import FactChanges, Placement
@@ -47,6 +47,7 @@ _WEIGHT: Mapping[Kind, float] = {
     "event": 0.5,
     "fact": 0.5,
 }
+_KEPT: tuple[FactStatus, ...] = ("active", "superseded", "quarantined")
 _FACTS: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "episode")
 
 
@@ -101,7 +102,9 @@ class Consolidation:
         """Expire what is older than its kind's retention, then fill the short-term tier with what stands out."""
         expired = 0
         for kind, kept in self._retention.items():
-            while old := self._storage.facts(attribution, kinds=[kind], said_before=now - kept, limit=_BATCH):
+            while old := self._storage.facts(
+                attribution, kinds=[kind], statuses=_KEPT, said_before=now - kept, limit=_BATCH
+            ):
                 self._expire(attribution, old)
                 expired += len(old)
         for attempt in unless_moved():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .. import telemetry
 from ..embedding.base import Embedder
 from ..embedding.vectors import known_space
-from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError
+from ..errors import EmbeddingError, ExtractionError, ModelIntegrityError, UnknownFactError
 from ..model import Attribution, Fact, Proposal, Reverted
 from ..plugins import Plugins
 from ..storage.base import Storage
@@ -78,7 +78,7 @@ class Pipeline:
 
     def process(self, jobs: Sequence[Job], lease: Lease) -> None:
         """Bring each job to its end, or give it back. A job that fails costs the others nothing."""
-        alive = [without_context(job) for job in jobs if not self._buried(job)]
+        alive = [without_context(job) for job in jobs if not self._buried(job, lease)]
         shown: dict[str, Turn] = {}
         for job in alive:
             try:
@@ -117,6 +117,8 @@ class Pipeline:
         def store(changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
             nonlocal said_by
             said_by = fact.id if changes.add else changes.mentions[0][0]
+            if replaces is not None and not self._storage.facts(attribution, ids=[replaces]):
+                raise UnknownFactError(f"The fact {replaces!r} was replaced or taken back meanwhile.")
             if replaces is not None and said_by != replaces:
                 old = Retirement(replaces, "superseded", said_by, fact.valid_from or fact.said_at)
                 changes = replace(changes, retire=(*changes.retire, old))
@@ -153,15 +155,17 @@ class Pipeline:
             telemetry.failure(logger, "embedding a fact to compare it (approved as it is)", error)
             new = self._new_fact(draft, None)
         stated = replace(new, fact=replace(fact, status="active"))
+        said_by = fact.id
 
         def decide() -> FactChanges:
+            nonlocal said_by
             known = look_up(self._storage, self._embedder, attribution, [stated], {})
-            return approval(self._storage, attribution, new, known)
+            changes, said_by = approval(self._storage, attribution, new, known)
+            return changes
 
-        changes = self._change(attribution, decide)
+        self._change(attribution, decide)
         # Only what recall may find is embedded when the embedder changes.
         self._embed_around(attribution)
-        said_by = changes.mentions[0][0] if changes.mentions else fact.id
         return self._storage.facts(attribution, ids=[said_by], statuses=())[0]
 
     def reject(self, attribution: Attribution, fact_id: str) -> None:
@@ -313,8 +317,15 @@ class Pipeline:
         gone = self._storage.facts(attribution, ids=episodes, statuses=("forgotten", "quarantined"))
         return {fact.id for fact in gone}
 
-    def _buried(self, job: Job) -> bool:
-        """A job leased more often than it may be tried took its workers down with it: bury it."""
+    def _buried(self, job: Job, lease: Lease) -> bool:
+        """A job leased more often than it may be tried took its workers down with it: bury it.
+
+        One whose messages cannot be read is given back.
+        """
+        if job.unreadable is not None:
+            give_back(self._storage, job, job.unreadable, max_attempts=self._max_attempts)
+            lease.let_go(job)
+            return True
         if job.attempt <= self._max_attempts:
             return False
         error = f"given up after {self._max_attempts} attempts; the last worker never reported back"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .. import telemetry
+from ..arguments import check_limit, check_texts
 from ..errors import StorageError
 from ..model import Attribution, JobState, QueuedJob, QueueStatus
 from ..process import on_fork
@@ -83,14 +84,16 @@ class Augmentation:
 
     def retry(self, job_ids: Collection[str] | None = None) -> int:
         """Give dead jobs another round of attempts, those named or all; return how many."""
-        revived = self.storage.retry(self._who(), now=datetime.now(UTC), ids=job_ids)
+        ids = None if job_ids is None else check_texts("job_ids", job_ids)
+        revived = self.storage.retry(self._who(), now=datetime.now(UTC), ids=ids)
         if revived:
             self.storage.after_commit(self._wake)
         return revived
 
     def jobs(self, *, states: Collection[JobState] = (), limit: int = 100) -> list[QueuedJob]:
         """The jobs of the current attribution, or all when there is none, as they stand; newest first."""
-        return self.storage.jobs(self._who(), states=states, limit=limit)
+        check_texts("states", states)
+        return self.storage.jobs(self._who(), states=states, limit=check_limit(limit))
 
     def enqueued(self, job_id: str, attribution: Attribution) -> None:
         """A job was written by this object; start on it when it is committed. One rolled back is not waited for."""

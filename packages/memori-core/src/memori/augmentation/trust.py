@@ -14,22 +14,26 @@ from ..storage.records import FactChanges, NewFact, Restoration, Retirement
 from .resolve import Known, ended, resolve
 
 
-def approval(storage: Storage, attribution: Attribution, new: NewFact, known: Known) -> FactChanges:
-    """Make a quarantined fact what it would have become if the user had said it.
+def approval(storage: Storage, attribution: Attribution, new: NewFact, known: Known) -> tuple[FactChanges, str]:
+    """Make a quarantined fact what it would have become if the user had said it; also the id of the fact it became.
 
     Raises `UnknownFactError` when it is not quarantined any more.
     """
     fact = _quarantined(storage, attribution, new.fact.id)
-    stated = replace(new, fact=replace(fact, status="active", source="user_input"))
+    # Without its message, so that a fact of the same message which says the same is named all the same.
+    stated = replace(new, fact=replace(fact, status="active", source="user_input", message_key=None))
     changes = resolve([stated], known)
     if not changes.add:
-        twin = changes.mentions[0][0] if changes.mentions else next(iter(known.by_fingerprint.values())).id
-        return FactChanges(retire=(Retirement(fact.id, "superseded", twin),), mentions=changes.mentions)
+        ((same, _),) = changes.mentions
+        (twin,) = storage.facts(attribution, ids=[same])
+        again = fact.message_key is None or fact.message_key != twin.message_key
+        mentions = ((same, fact.message_key),) if again else ()
+        return FactChanges(retire=(Retirement(fact.id, "superseded", same),), mentions=mentions), same
     (made,) = changes.add
     if made.fact.status == "active":
-        return FactChanges(retire=changes.retire, restore=(Restoration(fact.id, fact.valid_to),))
+        return FactChanges(retire=changes.retire, restore=(Restoration(fact.id, fact.valid_to),)), fact.id
     late = Retirement(fact.id, "superseded", made.fact.superseded_by, made.fact.valid_to)
-    return FactChanges(retire=(*changes.retire, late))
+    return FactChanges(retire=(*changes.retire, late)), fact.id
 
 
 def rejection(storage: Storage, attribution: Attribution, fact_id: str) -> FactChanges:

@@ -42,6 +42,7 @@ class ShownOnce:
         place = next((i for i, (other, held) in enumerate(self._known) if other == label and alike(said, held)), None)
         if place is not None:
             self._groups[place].append(one)
+            self._told(one.fact)
         elif not self.full and not self._told(one.fact):
             self._groups.append([one])
             self._known.append((label, said))

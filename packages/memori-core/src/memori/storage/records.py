@@ -59,7 +59,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A leased job. `token` proves the lease; `attribution` carries the session the messages are in."""
+    """A leased job. `token` proves the lease; `attribution` carries the session the messages are in.
+
+    `unreadable`: why its messages could not be read, where a codec cannot decode them; there are none then.
+    """
 
     id: str
     token: str
@@ -67,6 +70,7 @@ class Job:
     attribution: Attribution
     messages: tuple[StoredMessage, ...]
     context: tuple[StoredMessage, ...]
+    unreadable: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from ..keys import derived_key
 from ..model import Attribution, Fact, Message, ProcessAttribute, QueuedJob, StoredMessage, ToolCall
-from .records import Codec
+from .records import Codec, Job
 
 Row = Mapping[Any, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,8 +41,11 @@ def to_micros(moment: datetime) -> int:
 
 
 def from_micros(micros: int) -> datetime:
-    """The aware time, in UTC."""
-    return _EPOCH + timedelta(microseconds=micros)
+    """The aware time, in UTC; the nearest that there is for one which only another time zone has."""
+    try:
+        return _EPOCH + timedelta(microseconds=micros)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC) if micros < 0 else datetime.max.replace(tzinfo=UTC)
 
 
 def optional_time(micros: int | None) -> datetime | None:
@@ -175,6 +178,28 @@ def to_fact(row: Row, codec: Codec) -> Fact:
         position=row["position"],
         extractor=row["extractor"],
         revision=row["revision"],
+    )
+
+
+def leased(row: Row, key: str, read: Callable[[], Sequence[StoredMessage]]) -> Job:
+    """The job of a row that was just leased, with the messages that `read` gives: what it raises stays with the job.
+
+    What nobody can decode holds up no other job.
+    """
+    stored: Sequence[StoredMessage] = ()
+    unreadable: Exception | None = None
+    try:
+        stored = read()
+    except Exception as error:  # noqa: BLE001 - a codec of anybody's may raise anything; the worker fails this job
+        unreadable = error
+    return Job(
+        id=key,
+        token=row["lease_token"],
+        attempt=row["attempts"],
+        attribution=Attribution(row["entity"], row["process"], row["session"], row["namespace"]),
+        messages=tuple(one for one in stored if one.position >= row["first_position"]),
+        context=tuple(one for one in stored if one.position < row["first_position"]),
+        unreadable=unreadable,
     )
 
 

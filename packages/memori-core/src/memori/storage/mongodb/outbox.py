@@ -13,7 +13,7 @@ from ...keys import new_key
 from ...model import Attribution, JobState, QueuedJob, QueueStatus
 from ..records import Codec, Job
 from ..turns import SPARE, in_turn
-from ..values import entity_key, optional_micros, to_micros, to_queued_job
+from ..values import entity_key, leased, optional_micros, to_micros, to_queued_job
 from .conversations import in_scope, stored_messages
 from .database import MongoDatabase
 from .layout import JOB, MESSAGE, Document
@@ -86,15 +86,7 @@ def _leased(rows: Rows, row: Document, codec: Codec) -> Job:
     }
     most = row["last_position"] - row["first_position"] + 1 + CONTEXT_MESSAGES
     found = list(rows.find(MESSAGE, where, sort=[("position", -1)], limit=most))
-    stored = stored_messages(reversed(found), codec)
-    return Job(
-        id=row["_id"],
-        token=row["lease_token"],
-        attempt=row["attempts"],
-        attribution=Attribution(row["entity"], row["process"], row["session"], row["namespace"]),
-        messages=tuple(one for one in stored if one.position >= row["first_position"]),
-        context=tuple(one for one in stored if one.position < row["first_position"]),
-    )
+    return leased(row, row["_id"], lambda: stored_messages(reversed(found), codec))
 
 
 def extend(rows: Rows, job: Job, *, seconds: float, now: datetime) -> bool:

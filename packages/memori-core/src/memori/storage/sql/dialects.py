@@ -45,7 +45,8 @@ class Traits:
     """How one database does what each does in its own way.
 
     `insert_missing` skips rows whose key is there. `migration_lock`: how one process at a time migrates. `full_text`
-    names a strategy of `fulltext`. `isolation` is what the design is proven under.
+    names a strategy of `fulltext`. `isolation` is what the design is proven under. `merges`: whether the parts of a
+    UNION ALL are read in order, and no more of them than are wanted; others are told in each how many that can be.
     """
 
     product: str
@@ -54,12 +55,20 @@ class Traits:
     migration_lock: Literal["transaction", "advisory", "named", "row"] = "row"
     full_text: Literal["fts5", "tsvector", "fulltext", "portable"] = "portable"
     isolation: str | None = "READ COMMITTED"
+    merges: bool = False
 
 
 PRODUCTS: dict[str, Traits] = {
     traits.product: traits
     for traits in (
-        Traits("sqlite", _on_conflict(sqlite.insert), migration_lock="transaction", full_text="fts5", isolation=None),
+        Traits(
+            "sqlite",
+            _on_conflict(sqlite.insert),
+            migration_lock="transaction",
+            full_text="fts5",
+            isolation=None,
+            merges=True,
+        ),
         Traits("postgresql", _on_conflict(postgresql.insert), migration_lock="advisory", full_text="tsvector"),
         # Its advisory locks do nothing, and it is at its best under SERIALIZABLE.
         Traits("cockroachdb", _on_conflict(postgresql.insert), isolation="SERIALIZABLE"),

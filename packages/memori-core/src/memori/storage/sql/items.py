@@ -33,8 +33,8 @@ from ..conditions import check_expected, meets
 from ..records import Codec, Condition, Expectation, FoundItem, ItemWrite
 from ..values import entity_key, from_micros, optional_time, parsed, to_micros
 from . import schema as t
+from .dialects import traits_of
 from .direct import rows
-from .planning import merges
 
 _BATCH = 500
 
@@ -220,7 +220,7 @@ def _newest(
     if depth:
         given |= {"scope": _scope(entity, prefix[:depth], codec), "begins": _begins(prefix, codec)}
     while True:
-        query = _page(connection.dialect.name, depth, reading, page is not None, "before" in given)
+        query = _page(depth, reading, page is not None, "before" in given, traits_of(connection).merges)
         found = rows(connection, query, given)
         yield found
         if page is None or len(found) < page:
@@ -230,7 +230,7 @@ def _newest(
 
 
 @lru_cache(maxsize=64)
-def _page(dialect: str, depth: int, reading: tuple[str, ...], limited: bool, again: bool) -> Any:
+def _page(depth: int, reading: tuple[str, ...], limited: bool, again: bool, merges: bool) -> Any:
     """The statement for a page of rows; the same object each time, so that it is compiled once."""
     i = t.item
     query = select(*_columns("updated_at", "id", *reading)).where(_ALIVE)
@@ -246,7 +246,7 @@ def _page(dialect: str, depth: int, reading: tuple[str, ...], limited: bool, aga
     former = query.where(
         i.c[t.ITEM_SCOPES[0]].is_(None), i.c.namespace.startswith(bindparam("begins", type_=String), escape="/")
     )
-    if limited and not merges(dialect):
+    if limited and not merges:
         scoped, former = (select(_ordered(one, i.c, limited).subquery()) for one in (scoped, former))
     both = union_all(scoped, former)
     return _ordered(both, both.selected_columns, limited)

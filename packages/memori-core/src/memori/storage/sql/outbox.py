@@ -13,7 +13,7 @@ from ...keys import new_key
 from ...model import Attribution, JobState, QueuedJob, QueueStatus
 from ..records import Codec, Job
 from ..turns import SPARE, in_turn
-from ..values import entity_key, optional_micros, to_micros, to_queued_job, to_stored_messages
+from ..values import entity_key, leased, optional_micros, to_micros, to_queued_job, to_stored_messages
 from . import schema as t
 from .conversations import stored_columns
 from .dialects import traits_of
@@ -83,15 +83,8 @@ def _job(connection: Connection, row: RowMapping, codec: Codec) -> Job:
         .order_by(m.c.position.desc())
         .limit(row["last_position"] - row["first_position"] + 1 + CONTEXT_MESSAGES)
     )
-    stored = to_stored_messages(reversed(found.all()), codec)
-    return Job(
-        id=row["id"],
-        token=row["lease_token"],
-        attempt=row["attempts"],
-        attribution=Attribution(row["entity"], row["process"], row["session"], row["namespace"]),
-        messages=tuple(one for one in stored if one.position >= row["first_position"]),
-        context=tuple(one for one in stored if one.position < row["first_position"]),
-    )
+    rows = found.all()
+    return leased(row, row["id"], lambda: to_stored_messages(reversed(rows), codec))
 
 
 def extend(connection: Connection, job: Job, *, seconds: float, now: datetime) -> bool:

@@ -27,14 +27,6 @@ def without_workers() -> ColumnElement[bool]:
     return func.coalesce(func.current_schema(), "").is_not(None)
 
 
-def merges(dialect: str) -> bool:
-    """Whether a database reads the parts of a UNION ALL in order, and no more of them than are wanted.
-
-    Another has to be told in each part how many that can be at most.
-    """
-    return dialect == "sqlite"
-
-
 def among(dialect: str, column: ColumnElement[str], values: Sequence[str] | None = None) -> ColumnElement[bool]:
     """That a column has one of the values; without them, of those that are bound as `among` when it is executed.
 
