@@ -42,7 +42,8 @@ class PgvectorIndex(SharedIndex):
     node: int = 20
     """Looking at a node of the graph takes as long as comparing so many vectors one by one. It decides between them.
 
-    From `benchmarks.pgvector` with 40,000 vectors: 400 nodes took 12.5 ms, 10,000 vectors one by one 15.6 ms.
+    From `benchmarks.pgvector` with 40,000 vectors: 400 nodes took 12.5 ms, 10,000 vectors one by one 15.6 ms. A
+    later run on a busier machine (29 ms for 1,000 nodes, 91 ms) would make it 3; 20 stays, as the graph misses some.
     """
     width: int = 1000
     """So many of a graph's nodes are looked at together (`hnsw.ef_search`): as many as the extension allows."""
