@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from memori import Memori
+from memori import Memori, RecallOptions
 from memori.model import Attribution, ToolCall
 from openai import AzureOpenAI, DefaultHttpxClient
 
@@ -16,7 +16,8 @@ WEATHER = ToolCall("call_1", "weather", '{"city": "Paris"}')
 
 @pytest.fixture
 def memori(tmp_path):
-    with Memori(f"sqlite:///{tmp_path}/memory.db", embedder="hashing", extractor="none") as memori:
+    options = RecallOptions(timeout=30)  # the next call knows of this one, however busy the machine is
+    with Memori(f"sqlite:///{tmp_path}/memory.db", embedder="hashing", extractor="none", recall=options) as memori:
         yield memori
 
 

@@ -384,7 +384,8 @@ class RecallWeights:
 
 @dataclass(frozen=True, slots=True)
 class RecallOptions:
-    """How memories are found and shown. `timeout`, in seconds, bounds what a model call waits for them.
+    """How memories are found and shown. `timeout`: the most seconds that a model call waits for them, and for its turn
+    to be stored.
 
     `inject`: the block goes into the last human message ("user", which keeps prompt caches) or into a system message.
     """

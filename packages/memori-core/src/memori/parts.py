@@ -170,7 +170,13 @@ class Parts:
         adapters = self.plugins.providers("llm_adapters")
         memory: Any = self  # `Memori` is the memory that capture asks
         return LLMRegistry(
-            memory, adapters, self.plugins.load, self, inject=options.inject, recall_budget=options.timeout
+            memory,
+            adapters,
+            self.plugins.load,
+            self,
+            inject=options.inject,
+            recall_budget=options.timeout,
+            record_budget=options.timeout,
         )
 
     @lazy

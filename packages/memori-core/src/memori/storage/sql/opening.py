@@ -119,8 +119,6 @@ def _from_url(given: str | URL, options: StorageOptions) -> Engine:
         arguments["connect_args"] = {"timeout": options.busy_timeout, "check_same_thread": False}
         if url.database in (None, "", ":memory:") or "mode=memory" in (url.database or ""):
             arguments["poolclass"] = StaticPool
-        else:
-            arguments["pool_use_lifo"] = True
     else:
         arguments["pool_pre_ping"] = True
         arguments["pool_size"] = options.pool_size or 20
