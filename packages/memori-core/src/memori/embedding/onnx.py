@@ -22,6 +22,7 @@ from ..errors import EmbeddingError  # noqa: E402
 from ..process import fork_gate, on_fork  # noqa: E402
 from . import weights  # noqa: E402
 from .base import Embedder, Space, checked_texts  # noqa: E402
+from .packed import packed  # noqa: E402
 
 DIMENSION = 384
 MAX_TOKENS = 256
@@ -87,6 +88,8 @@ class _Model:
         # Threads that wait by spinning would take the host's cores between two calls.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         content = found.read()
+        if found.sha256 == weights.PACKAGED_SHA256:
+            content = packed(content)
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no base class
