@@ -1,9 +1,9 @@
 """What memory adds to a call of a registered client, and how long it holds up an event loop.
 
 `python -m benchmarks.overhead` asks a scripted model on this machine, through OpenAI's SDK, with the client alone and
-with memory in four ways. Each round asks all of them, beginning with another; a difference is one within a round. After
-each call the background work is waited for: a model would take longer than that. Sentences are those of
-`benchmarks.recall_scale`.
+with memory in four ways, one after the other, as an application has one. Each question is asked of both clients, in
+either order; a difference is one within such a pair. After each pair the background work is waited for: a
+model would take longer than that. Sentences are those of `benchmarks.recall_scale`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import asyncio
 import itertools
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from benchmarks.metrics import percentile
 from benchmarks.recall_scale import ONE, Setup, fill, queries, sample, timed
 
 Speaker = Attribution | Callable[[], Attribution | None]
-ALONE = "the client alone"
 SLOW = 0.05
 """Seconds that each call of the slow storage takes longer."""
 
@@ -57,40 +55,37 @@ def added(setup: Setup, calls: int) -> Iterator[str]:
         "an entity without memories": ({}, lambda: next(strangers)),
         known: ({}, ONE),
     }
-    with ExitStack() as stack:
-        server = stack.enter_context(LoopbackServer())
-        clients = {ALONE: stack.enter_context(OpenAI(base_url=server.url, api_key="none"))}
-        memories = {}
+    alone: list[float] = []
+    embedding: list[float] = []
+    rows = []
+    with LoopbackServer() as server, OpenAI(base_url=server.url, api_key="none") as client:
+        ask(client, "Warm up.")
         for way, (options, who) in ways.items():
-            memories[way] = stack.enter_context(memory(setup, **options))
-            clients[way] = stack.enter_context(OpenAI(base_url=server.url, api_key="none"))
-            memories[way].llm.register(clients[way], attribution=who)
-        for client in clients.values():
-            ask(client, "Warm up.")
-        # An index that is built for the first time takes longer than a call waits.
-        memories[known].recall("Warm up.", attribution=ONE)
-        took: dict[str, list[float]] = {way: [] for way in clients}
-        embedding = []
-        order = deque(clients)
-        with timed(memories[known]) as parts:
-            for query in queries()[:calls]:
-                order.rotate(1)
-                spent = {}
-                for way in order:
-                    parts["embed"].clear()
-                    spent[way] = ask(clients[way], query)
-                    if way == known:
-                        embedding.append(sum(parts["embed"]))
-                    if way in memories:
-                        memories[way].augmentation.wait(60)
-                for way, milliseconds in spent.items():
-                    took[way].append(milliseconds if way == ALONE else milliseconds - spent[ALONE])
+            with memory(setup, **options) as memori, OpenAI(base_url=server.url, api_key="none") as registered:
+                memori.llm.register(registered, attribution=who)
+                ask(registered, "Warm up.")
+                # An index that is built for the first time takes longer than a call waits.
+                memori.recall("Warm up.", attribution=ONE)
+                differences = []
+                with timed(memori) as parts:
+                    for number, query in enumerate(queries()[:calls]):
+                        parts["embed"].clear()
+                        spent = {one: ask(one, query) for one in _in_turns(number, client, registered)}
+                        memori.augmentation.wait(60)
+                        alone.append(spent[client])
+                        differences.append(spent[registered] - spent[client])
+                        if way == known:
+                            embedding.append(sum(parts["embed"]))
+                rows.append(row(f"+ {way}", differences))
         given = sum("memori_context" in str(call.body) for call in server.calls)
-    yield row(ALONE, took.pop(ALONE))
-    for way, differences in took.items():
-        yield row(f"+ {way}", differences)
+    yield row("the client alone", alone)
+    yield from rows
     yield row("of it, embedding the question", embedding)
     yield f"| calls that were given memories | {given} of {len(server.calls)} | | |"
+
+
+def _in_turns(number: int, *clients: OpenAI) -> Sequence[OpenAI]:
+    return clients[::-1] if number % 2 else clients
 
 
 def row(name: str, took: list[float]) -> str:

@@ -165,7 +165,7 @@ def test_candidates_score_exactly_as_they_do_among_everything(storage):
 
     def scored(index):
         numbers = [number for number, row in enumerate(index.rows) if row.fact_id in wanted]
-        evidence = Evidence(query, index.words.scores(asked), {}, {"ada"}, set(), {})
+        evidence = Evidence(query, index.words.scores(asked), index.words.coverage(asked), {"ada"}, set(), {})
         hits = score(index, numbers, evidence, weights=RecallWeights(), now=NOW)
         return [(index.rows[hit.number].fact_id, pytest.approx(hit.score, abs=1e-6)) for hit in hits]
 

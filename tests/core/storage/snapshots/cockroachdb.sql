@@ -344,7 +344,8 @@ WHERE memori_entity.id = %(entity)s::VARCHAR FOR NO KEY UPDATE;
 
 SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
 FROM memori_session
-WHERE memori_session.entity_id = %(entity)s::VARCHAR AND memori_session.process_id = %(process)s::VARCHAR AND memori_session.last_digest IN (__[POSTCOMPILE_digests]) ORDER BY memori_session.last_at DESC, memori_session.id DESC
+WHERE memori_session.entity_id = %(entity)s::VARCHAR AND memori_session.process_id = %(process)s::VARCHAR AND memori_session.last_digest IN (SELECT anon_1.value
+FROM json_each(%(among)s::VARCHAR) AS anon_1) ORDER BY memori_session.last_at DESC, memori_session.id DESC
  LIMIT %(param_1)s::INTEGER;
 
 SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
@@ -554,7 +555,8 @@ WHERE memori_entity_fact.entity_id = %(entity_id_1)s::VARCHAR AND (memori_entity
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
-WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = %(entity)s::VARCHAR AND memori_entity_fact.id IN (__[POSTCOMPILE_among]) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
+WHERE coalesce(memori_entity_fact.entity_id, memori_entity_fact.entity_id) = %(entity)s::VARCHAR AND memori_entity_fact.id IN (SELECT anon_1.value
+FROM json_each(%(among)s::VARCHAR) AS anon_1) ORDER BY memori_entity_fact.created_at DESC, memori_entity_fact.position DESC, memori_entity_fact.id DESC;
 
 SELECT memori_entity_fact.id, memori_entity_fact.entity_id, memori_entity_fact.process_id, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.message_id, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.content, memori_entity_fact.search_text, memori_entity_fact.fingerprint, memori_entity_fact.slot, memori_entity_fact.speaker, memori_entity_fact.source, memori_entity_fact.importance, memori_entity_fact.mentions, memori_entity_fact.tier, memori_entity_fact.extractor, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.expires_at, memori_entity_fact.created_at, memori_entity_fact.retired_at, memori_entity_fact.superseded_by, memori_entity_fact.revision, memori_session.external_id AS session
 FROM memori_entity_fact LEFT OUTER JOIN memori_session ON memori_session.id = memori_entity_fact.session_id
@@ -566,15 +568,15 @@ WHERE memori_entity_fact.entity_id = %(entity_id_1)s::VARCHAR AND coalesce(memor
 
 SELECT memori_fact_embedding.fact_id, memori_fact_embedding.vector
 FROM memori_fact_embedding JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_embedding.fact_id
-WHERE memori_entity_fact.entity_id = %(entity)s::VARCHAR AND memori_entity_fact.revision > %(after)s::BIGINT AND memori_entity_fact.revision <= %(until)s::BIGINT AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND memori_fact_embedding.space_id = %(space)s::VARCHAR ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
+WHERE memori_entity_fact.entity_id = %(entity)s::VARCHAR AND memori_entity_fact.revision > %(after)s::BIGINT AND memori_entity_fact.revision <= %(until)s::BIGINT AND (memori_entity_fact.status = %(status_1)s::VARCHAR OR memori_entity_fact.status = %(status_2)s::VARCHAR) AND memori_fact_embedding.space_id = %(space)s::VARCHAR ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
 
 SELECT memori_knowledge_graph.fact_id, subject.name AS subject_name, target.name AS target_name
 FROM memori_knowledge_graph JOIN memori_entity_fact ON memori_entity_fact.id = memori_knowledge_graph.fact_id JOIN memori_node AS subject ON subject.id = memori_knowledge_graph.subject_id JOIN memori_node AS target ON target.id = memori_knowledge_graph.object_id
-WHERE memori_entity_fact.entity_id = %(entity)s::VARCHAR AND memori_entity_fact.revision > %(after)s::BIGINT AND memori_entity_fact.revision <= %(until)s::BIGINT AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]);
+WHERE memori_entity_fact.entity_id = %(entity)s::VARCHAR AND memori_entity_fact.revision > %(after)s::BIGINT AND memori_entity_fact.revision <= %(until)s::BIGINT AND (memori_entity_fact.status = %(status_1)s::VARCHAR OR memori_entity_fact.status = %(status_2)s::VARCHAR);
 
 SELECT memori_entity_fact.id, memori_entity_fact.search_text, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.speaker, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.importance, memori_entity_fact.mentions
 FROM memori_entity_fact
-WHERE memori_entity_fact.entity_id = %(entity)s::VARCHAR AND memori_entity_fact.revision > %(after)s::BIGINT AND memori_entity_fact.revision <= %(until)s::BIGINT AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
+WHERE memori_entity_fact.entity_id = %(entity)s::VARCHAR AND memori_entity_fact.revision > %(after)s::BIGINT AND memori_entity_fact.revision <= %(until)s::BIGINT AND (memori_entity_fact.status = %(status_1)s::VARCHAR OR memori_entity_fact.status = %(status_2)s::VARCHAR) ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
 
 SELECT memori_fact_embedding.fact_id, memori_fact_embedding.vector
 FROM memori_fact_embedding JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_embedding.fact_id

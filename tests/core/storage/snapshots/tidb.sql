@@ -339,7 +339,7 @@ WHERE memori_entity.id = %(entity)s FOR UPDATE;
 
 SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
 FROM memori_session
-WHERE memori_session.entity_id = %(entity)s AND memori_session.process_id = %(process)s AND memori_session.last_digest IN (__[POSTCOMPILE_digests]) ORDER BY memori_session.last_at DESC, memori_session.id DESC
+WHERE memori_session.entity_id = %(entity)s AND memori_session.process_id = %(process)s AND memori_session.last_digest IN (__[POSTCOMPILE_among]) ORDER BY memori_session.last_at DESC, memori_session.id DESC
  LIMIT %(param_1)s;
 
 SELECT memori_session.id, memori_session.entity_id, memori_session.process_id, memori_session.external_id, memori_session.implicit, memori_session.message_count, memori_session.version, memori_session.created_at, memori_session.last_at, memori_session.last_digest
@@ -561,15 +561,15 @@ WHERE memori_entity_fact.entity_id = %(entity_id_1)s AND coalesce(memori_entity_
 
 SELECT memori_fact_embedding.fact_id, memori_fact_embedding.vector
 FROM memori_fact_embedding INNER JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_embedding.fact_id
-WHERE memori_entity_fact.entity_id = %(entity)s AND memori_entity_fact.revision > %(after)s AND memori_entity_fact.revision <= %(until)s AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) AND memori_fact_embedding.space_id = %(space)s ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
+WHERE memori_entity_fact.entity_id = %(entity)s AND memori_entity_fact.revision > %(after)s AND memori_entity_fact.revision <= %(until)s AND (memori_entity_fact.status = %(status_1)s OR memori_entity_fact.status = %(status_2)s) AND memori_fact_embedding.space_id = %(space)s ORDER BY memori_fact_embedding.fact_id, memori_fact_embedding.passage;
 
 SELECT memori_knowledge_graph.fact_id, subject.name AS subject_name, target.name AS target_name
 FROM memori_knowledge_graph INNER JOIN memori_entity_fact ON memori_entity_fact.id = memori_knowledge_graph.fact_id INNER JOIN memori_node AS subject ON subject.id = memori_knowledge_graph.subject_id INNER JOIN memori_node AS target ON target.id = memori_knowledge_graph.object_id
-WHERE memori_entity_fact.entity_id = %(entity)s AND memori_entity_fact.revision > %(after)s AND memori_entity_fact.revision <= %(until)s AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]);
+WHERE memori_entity_fact.entity_id = %(entity)s AND memori_entity_fact.revision > %(after)s AND memori_entity_fact.revision <= %(until)s AND (memori_entity_fact.status = %(status_1)s OR memori_entity_fact.status = %(status_2)s);
 
 SELECT memori_entity_fact.id, memori_entity_fact.search_text, memori_entity_fact.kind, memori_entity_fact.status, memori_entity_fact.speaker, memori_entity_fact.session_id, memori_entity_fact.position, memori_entity_fact.said_at, memori_entity_fact.valid_from, memori_entity_fact.valid_to, memori_entity_fact.importance, memori_entity_fact.mentions
 FROM memori_entity_fact
-WHERE memori_entity_fact.entity_id = %(entity)s AND memori_entity_fact.revision > %(after)s AND memori_entity_fact.revision <= %(until)s AND memori_entity_fact.status IN (__[POSTCOMPILE_status_1]) ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
+WHERE memori_entity_fact.entity_id = %(entity)s AND memori_entity_fact.revision > %(after)s AND memori_entity_fact.revision <= %(until)s AND (memori_entity_fact.status = %(status_1)s OR memori_entity_fact.status = %(status_2)s) ORDER BY memori_entity_fact.revision, memori_entity_fact.id;
 
 SELECT memori_fact_embedding.fact_id, memori_fact_embedding.vector
 FROM memori_fact_embedding INNER JOIN memori_entity_fact ON memori_entity_fact.id = memori_fact_embedding.fact_id

@@ -224,7 +224,7 @@ class Recall:
             inside = {number for number in candidates if within[number]}
         linked = {number: seed for number, seed in linked_to(index, nearest).items() if allowed[number]}
         candidates += [*linked, *(number for number in about_named(index, searched) if allowed[number])]
-        evidence = Evidence(vector, lexical, _coverage(index, searched, candidates), named, inside, linked)
+        evidence = Evidence(vector, lexical, index.words.coverage(searched), named, inside, linked)
         return score(index, candidates, evidence, weights=self._weights, now=now)
 
     def _read(
@@ -360,16 +360,3 @@ def _recalled(fact: Fact, hit: Hit) -> Recalled:
 def _returnable(fact: Fact | None, as_of: datetime | None) -> bool:
     """The index may be a moment behind the database; a forgotten fact is never returned all the same."""
     return fact is not None and (fact.status == "active" or (as_of is not None and fact.status == "superseded"))
-
-
-def _coverage(index: EntityIndex, words: list[str], candidates: Collection[int]) -> dict[int, float]:
-    """The share of the query's information (by rarity of its terms) that each candidate holds, 0..1."""
-    weights = {f" {word} ": index.words.rarity(word) or 10.0 for word in set(words)}
-    total = sum(weights.values())
-    if not total:
-        return {}
-
-    def held(text: str) -> float:
-        return sum([weight for word, weight in weights.items() if word in text])
-
-    return {number: held(f" {index.rows[number].text} ") / total for number in set(candidates)}

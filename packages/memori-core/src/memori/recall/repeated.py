@@ -66,11 +66,11 @@ class ShownOnce:
         """
         for _, said in self._known[len(self._terms) :]:
             self._terms.append((frozenset(terms_of(said)), len(set(said)) // 9))
-        held = set(row.text.split())
-        return any(
-            label[:2] == (row.kind, row.speaker) and len(terms - held) <= missing
-            for (label, _), (terms, missing) in zip(self._known, self._terms, strict=True)
-        )
+        label, held = (row.kind, row.speaker), set(row.text.split())
+        for (known, _), (terms, missing) in zip(self._known, self._terms, strict=True):
+            if known[:2] == label and (terms <= held or (missing and len(terms - held) <= missing)):
+                return True
+        return False
 
     def memories(self) -> list[Recalled]:
         """What is to be shown, best first."""

@@ -27,14 +27,14 @@ PARTS = ("vector", "lexical", "speaker", "neighbours", "window", "linked", "boos
 class Evidence:
     """What the arms found. `query` is None when the embedder failed: words alone decide then.
 
-    `lexical`: the score of every number, shape (numbers,). `coverage`: the share of the query's words that a candidate
-    holds. `named`: the folded names of speakers in the query. `inside`: numbers in the time the query names. `linked`:
-    numbers that share a node with another candidate, and that candidate.
+    `lexical`: the score of every number, shape (numbers,). `coverage`: the share of the query's words that it holds, of
+    the same shape. `named`: the folded names of speakers in the query. `inside`: numbers in the time the query names.
+    `linked`: numbers that share a node with another candidate, and that candidate.
     """
 
     query: NDArray[np.float32] | None
     lexical: NDArray[np.float32]
-    coverage: Mapping[int, float]
+    coverage: NDArray[np.float32]
     named: Collection[str]
     inside: Collection[int]
     linked: Mapping[int, int]
@@ -104,8 +104,7 @@ def score(
     ])  # fmt: skip
     scale = 1 + weights.speaker + 2 * weights.neighbour + weights.window + weights.linked
     totals = np.clip((base[mine] + shares[:, 2:6].sum(axis=1)) * shares[:, 6] / scale, 0.0, 1.0)
-    coverage = np.array([evidence.coverage.get(number, 0.0) for number in chosen])
-    relevance = np.minimum(np.maximum(np.maximum(closeness[mine], coverage), 0.0) + window, 1.0)
+    relevance = np.minimum(np.maximum(np.maximum(closeness[mine], evidence.coverage[chosen]), 0.0) + window, 1.0)
     hits = map(Hit, chosen, totals.tolist(), relevance.tolist(), shares)
     return sorted(hits, key=lambda hit: -hit.score)
 

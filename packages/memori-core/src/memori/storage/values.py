@@ -176,7 +176,7 @@ def to_fact(row: Row, codec: Codec) -> Fact:
         message_key=row["message_id"],
         session_id=row["session"],
         position=row["position"],
-        extractor=row["extractor"],
+        extractor=row["extractor"] or "",
         revision=row["revision"],
     )
 

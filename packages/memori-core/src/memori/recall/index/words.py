@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 K1 = 0.9
 B = 0.4
 _GROUP = 64
+_UNHEARD = 10.0
+"""The rarity of a term that no document holds, where a share of all terms is wanted."""
 _NO_DOCUMENTS = np.empty(0, dtype=np.int64)
 _NO_FREQUENCIES = np.empty(0, dtype=np.float32)
 
@@ -91,6 +93,14 @@ class WordIndex:
                 documents, frequencies = self.postings(term)
                 scores[documents] += np.float32(weight) * frequencies / (frequencies + norm[documents])
         return scores
+
+    def coverage(self, terms: Iterable[str]) -> NDArray[np.float32]:
+        """The share of the terms' rarity that every document holds, 0..1, shape (documents added,)."""
+        weights = {term: self.rarity(term) or _UNHEARD for term in set(terms)}
+        held = np.zeros(len(self._lengths), dtype=np.float32)
+        for term, weight in weights.items():
+            held[self.postings(term)[0]] += np.float32(weight)
+        return held / np.float32(sum(weights.values()) or 1.0)
 
     def postings(self, term: str) -> Postings:
         """Where a term stands. Views: valid until the next `add`."""

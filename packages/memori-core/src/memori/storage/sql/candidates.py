@@ -15,7 +15,7 @@ from ...model import Attribution
 from ..records import Codec, IndexRow, Statistics
 from ..values import entity_key
 from . import schema as t
-from .planning import among, without_index
+from .planning import among, bound, one_of, without_index
 from .selection import RowQueries, index_rows, row_queries, state
 
 SAMPLE = 5000
@@ -37,12 +37,13 @@ def rows(
     neighbours: bool,
 ) -> list[IndexRow]:
     """Facts by id, with the episodes next to them where wanted."""
-    queries, entity = _of_ids(connection.dialect.name), entity_key(attribution)
+    dialect, entity = connection.dialect.name, entity_key(attribution)
+    queries = _of_ids(dialect)
     found: dict[str, IndexRow] = {}
 
     def read(wanted: Sequence[str]) -> None:
         for start in range(0, len(wanted), _BATCH):
-            given = {"entity": entity, "among": wanted[start : start + _BATCH]}
+            given = {"entity": entity, "among": bound(dialect, wanted[start : start + _BATCH])}
             found.update((row.fact_id, row) for row in index_rows(connection, queries, given, space, codec))
 
     read(sorted(set(ids)))
@@ -55,7 +56,7 @@ def rows(
 def _of_ids(dialect: str) -> RowQueries:
     f = t.fact.c
     owned = without_index(f.entity_id) == bindparam("entity")
-    return row_queries(among(dialect, f.id), owned, without_index(f.status).in_(_RECALLED))
+    return row_queries(among(dialect, f.id), owned, one_of(without_index(f.status), _RECALLED))
 
 
 def _next_to(connection: Connection, attribution: Attribution, rows: Sequence[IndexRow]) -> list[str]:

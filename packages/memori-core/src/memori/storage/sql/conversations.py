@@ -21,6 +21,7 @@ from ..values import (
     to_micros,
     to_stored_messages,
 )
+from . import direct
 from . import schema as t
 from .dialects import insert_missing
 from .sessions import find_session, in_scope, said_at, stored_overlap
@@ -201,9 +202,9 @@ def _conversation(
         row["id"] = derived_key("conversation", session["id"], turn.conversation_id)
         insert_missing(connection, t.conversation, [row])
         return row["id"], turn.conversation_id
-    latest = connection.execute(_LATEST, {"session_key": session["id"]}).first()
-    if latest is not None and moment - latest.last_at <= options.conversation_gap * 1e6:
-        return latest.id, latest.external_id or latest.id
+    for key, external_id, last_at in direct.rows(connection, _LATEST, {"session_key": session["id"]}):
+        if moment - last_at <= options.conversation_gap * 1e6:
+            return key, external_id or key
     connection.execute(t.conversation.insert(), row)
     return row["id"], row["id"]
 

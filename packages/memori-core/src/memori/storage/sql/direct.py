@@ -35,6 +35,14 @@ def rows(
         cursor.close()
 
 
+def records(
+    connection: Connection, statement: Select[Any] | CompoundSelect[Any], given: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The same rows by the names of their columns."""
+    names = statement.selected_columns.keys()
+    return [dict(zip(names, row, strict=True)) for row in rows(connection, statement, given)]
+
+
 def _overheard(connection: Connection) -> bool:
     seen: Any = connection
     return bool(seen._has_events or seen.engine._has_events or seen._echo)

@@ -14,6 +14,7 @@ from ..records import Codec, NewFact
 from ..values import entity_key
 from . import schema as t
 from .dialects import insert_missing
+from .direct import rows
 from .validity import valid_at
 
 
@@ -68,8 +69,8 @@ def nodes_of(*which: ColumnElement[bool]) -> Select[Any]:
 def nodes(connection: Connection, query: Select[Any], given: Mapping[str, Any], codec: Codec) -> dict[str, set[str]]:
     """The names of the nodes of facts, by the fact's id: what `nodes_of` reads."""
     found: dict[str, set[str]] = {}
-    for row in connection.execute(query, given):
-        found.setdefault(row.fact_id, set()).update(map(codec.decode, (row.subject_name, row.target_name)))
+    for fact_id, *names in rows(connection, query, given):
+        found.setdefault(fact_id, set()).update(map(codec.decode, names))
     return found
 
 

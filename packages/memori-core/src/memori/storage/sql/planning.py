@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, String, any_, bindparam, cast, func
+from sqlalchemy import ColumnElement, String, any_, bindparam, cast, func, or_, select
 from sqlalchemy.dialects import postgresql
 
 
@@ -28,10 +28,23 @@ def without_workers() -> ColumnElement[bool]:
 
 
 def among(dialect: str, column: ColumnElement[str], values: Sequence[str] | None = None) -> ColumnElement[bool]:
-    """That a column has one of the values; without them, of those that are bound as `among` when it is executed.
+    """That a column has one of the values; without them, of those bound as `among`, which `bound` makes of a list.
 
-    PostgreSQL gets them as one parameter, and the same statement however many there are.
+    PostgreSQL gets them as one parameter, and the same statement however many there are; SQLite does where the
+    statement is made once.
     """
-    listed = dialect != "postgresql"
-    bound: BindParameter[Any] = bindparam("among", values, unique=values is not None, expanding=listed)
-    return column.in_(bound) if listed else column == any_(cast(bound, postgresql.ARRAY(String)))
+    if dialect == "postgresql":
+        return column == any_(cast(bindparam("among", values, unique=values is not None), postgresql.ARRAY(String)))
+    if dialect == "sqlite" and values is None:
+        return column.in_(select(func.json_each(bindparam("among", type_=String)).table_valued("value").c.value))
+    return column.in_(bindparam("among", values, unique=values is not None, expanding=True))
+
+
+def one_of(column: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
+    """That a column has one of a few values, which are part of the statement."""
+    return or_(*(column == value for value in values))
+
+
+def bound(dialect: str, values: Sequence[str]) -> Sequence[str] | str:
+    """What is bound as `among` to mean the values."""
+    return json.dumps(values) if dialect == "sqlite" else values

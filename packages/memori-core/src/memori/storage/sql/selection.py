@@ -34,8 +34,8 @@ from ..values import (
 )
 from . import graph
 from . import schema as t
-from .direct import rows
-from .planning import among, without_index
+from .direct import records, rows
+from .planning import among, bound, one_of, without_index
 from .validity import valid_at
 
 _BATCH = 500
@@ -68,7 +68,7 @@ def changes_since(connection: Connection, attribution: Attribution, space: Space
 def _changed(*, everything: bool) -> RowQueries:
     f = t.fact.c
     changed = [f.entity_id == bindparam("entity"), f.revision > bindparam("after"), f.revision <= bindparam("until")]
-    return row_queries(*changed, *([f.status.in_(("active", "superseded"))] if everything else []))
+    return row_queries(*changed, *([one_of(f.status, ("active", "superseded"))] if everything else []))
 
 
 class RowQueries(NamedTuple):
@@ -100,7 +100,7 @@ def index_rows(
     """What an index needs of the facts that the queries choose. `given`: the values of their conditions."""
     vectors: dict[str, list[bytes]] = {}
     of_space = {**given, "space": derived_key("space", space.key)}
-    for fact_id, vector in connection.execute(queries.vectors, of_space).all():
+    for fact_id, vector in rows(connection, queries.vectors, of_space):
         vectors.setdefault(fact_id, []).append(vector)
     nodes = graph.nodes(connection, queries.nodes, given, codec)
     return [
@@ -123,7 +123,7 @@ def index_rows(
         for (
             fact_id, text, kind, status, speaker, session_id, position, said_at, valid_from, valid_to, importance,
             mentions,
-        ) in connection.execute(queries.facts, given)
+        ) in rows(connection, queries.facts, given)
     ]  # fmt: skip
 
 
@@ -193,10 +193,11 @@ def select_facts(
 
 def facts_of_ids(connection: Connection, attribution: Attribution, codec: Codec, ids: Collection[str]) -> list[Fact]:
     """The facts of those ids, whatever their status: what every recall ends with."""
-    query, wanted, found = _of_ids(connection.dialect.name), list(dict.fromkeys(ids)), list[Fact]()
+    dialect, wanted, found = connection.dialect.name, list(dict.fromkeys(ids)), list[Fact]()
+    query = _of_ids(dialect)
     for start in range(0, len(wanted), _BATCH):
-        given = {"entity": entity_key(attribution), "among": wanted[start : start + _BATCH]}
-        found += [to_fact(row, codec) for row in connection.execute(query, given).mappings()]
+        given = {"entity": entity_key(attribution), "among": bound(dialect, wanted[start : start + _BATCH])}
+        found += [to_fact(row, codec) for row in records(connection, query, given)]
     return found
 
 

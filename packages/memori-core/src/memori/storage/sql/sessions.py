@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, select
-from sqlalchemy.engine import RowMapping
 
 from ...keys import new_key
 from ...model import Attribution, Message
@@ -15,7 +14,9 @@ from ..records import StorageOptions, Turn
 from ..values import entity_key, process_key, session_key, to_micros
 from . import schema as t
 from .dialects import insert_missing
+from .direct import records, rows
 from .failures import RowVanishedError
+from .planning import among, bound
 
 _CANDIDATES = 20
 
@@ -82,14 +83,14 @@ def find_session(
         return named_session(connection, attribution, turn, attribution.session_id)
     # The entity's lock orders turns that would each find no session and begin one.
     entity = {"entity": entity_key(attribution)}
-    if connection.execute(_LOCK_ENTITY, entity).first() is None:
+    if not rows(connection, _LOCK_ENTITY, entity):
         ensure_entity(connection, attribution, now=to_micros(turn.now))
         connection.execute(_LOCK_ENTITY, entity)
     found = _continued_session(connection, attribution, turn, digests)
     if found is None and turn.join_recent:
         since = said_at(turn.messages[0], turn) - int(options.conversation_gap * 1e6)
-        recent = connection.execute(_recent(attribution.process_id is None), {**_owner(attribution), "since": since})
-        found = recent.mappings().first()
+        recent = records(connection, _recent(attribution.process_id is None), {**_owner(attribution), "since": since})
+        found = next(iter(recent), None)
     if found is None:
         return named_session(connection, attribution, turn, new_key(), implicit=True)
     return named_session(connection, attribution, turn, found["external_id"], implicit=bool(found["implicit"]))
@@ -117,22 +118,21 @@ def _recent(alone: bool) -> Select[Any]:
 
 
 @cache
-def _ending_with(alone: bool) -> Select[Any]:
-    ends = t.session.c.last_digest.in_(bindparam("digests", expanding=True))
-    return _sessions(alone).where(ends).limit(_CANDIDATES)
+def _ending_with(alone: bool, dialect: str) -> Select[Any]:
+    return _sessions(alone).where(among(dialect, t.session.c.last_digest)).limit(_CANDIDATES)
 
 
 def _continued_session(
     connection: Connection, attribution: Attribution, turn: Turn, digests: list[str]
-) -> RowMapping | None:
+) -> dict[str, Any] | None:
     """The session whose end the resent messages repeat at greatest length: its last message must be among them."""
     resent = sorted(set(digests[: turn.resent]))[:500]
     if not resent:
         return None
-    given = {**_owner(attribution), "digests": resent}
-    candidates = connection.execute(_ending_with(attribution.process_id is None), given).mappings()
-    best: tuple[int, RowMapping] | None = None
-    for candidate in candidates.all():
+    dialect = connection.dialect.name
+    given = {**_owner(attribution), "among": bound(dialect, resent)}
+    best: tuple[int, dict[str, Any]] | None = None
+    for candidate in records(connection, _ending_with(attribution.process_id is None, dialect), given):
         length = stored_overlap(connection, candidate["id"], turn, digests)
         if length and (best is None or length > best[0]):
             best = length, candidate
@@ -167,17 +167,16 @@ def named_session(
 
 
 def _lock_session(connection: Connection, key: str) -> dict[str, Any] | None:
-    row = connection.execute(_LOCK_SESSION, {"session_key": key}).mappings().first()
-    return None if row is None else dict(row)
+    return next(iter(records(connection, _LOCK_SESSION, {"session_key": key})), None)
 
 
 def stored_overlap(connection: Connection, session: str, turn: Turn, digests: list[str]) -> int:
     """Length of the longest suffix of the session's messages that is a prefix of the resent ones."""
     if not turn.resent:
         return 0
-    tail = connection.execute(_TAIL, {"session_key": session, "resent": turn.resent}).all()[::-1]
+    tail = rows(connection, _TAIL, {"session_key": session, "resent": turn.resent})[::-1]
     sent = [(digest, message.id) for digest, message in zip(digests, turn.messages, strict=True)]
-    return overlap([(row.digest, row.native_id) for row in tail], sent[: turn.resent])
+    return overlap([(held, native_id) for held, native_id in tail], sent[: turn.resent])
 
 
 def said_at(message: Message, turn: Turn) -> int:
