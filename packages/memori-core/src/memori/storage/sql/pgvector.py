@@ -31,8 +31,10 @@ from .storage import SQLStorage
 _INDEXED = 2000
 """Dimensions that HNSW takes; longer vectors are compared one by one."""
 _GRAPH = "m = 24, ef_construction = 128"
-"""With the extension's own 16 and 64 the graph finds 0.935 of the nearest ten, with these 0.994; building it takes twice
-as long."""
+"""With the extension's own 16 and 64 the graph finds 0.935 of the nearest ten, with these 0.994.
+
+Building it takes twice as long.
+"""
 _UNINDEXED = "coalesce(entity_id, entity_id)"
 _STATE = "memori_pgvector_state"
 _ALWAYS, _FOREVER = -(2**62), 2**62
