@@ -65,19 +65,17 @@ def append(
         }
         for offset, index in enumerate(fresh)
     ]
-    connection.execute(_NEW_MESSAGE, rows)
+    direct.write(connection, _NEW_MESSAGE, rows)
     last_said = max(row["said_at"] for row in rows)
-    connection.execute(
-        _MOVE_SESSION,
-        {
-            "key": session["id"],
-            "message_count": first + len(rows),
-            "version": session["version"] + 1,
-            "last_at": last_said,
-            "last_digest": rows[-1]["digest"],
-        },
-    )
-    connection.execute(_MOVE_CONVERSATION, {"key": conversation_id, "last_at": last_said})
+    moved = {
+        "key": session["id"],
+        "message_count": first + len(rows),
+        "version": session["version"] + 1,
+        "last_at": last_said,
+        "last_digest": rows[-1]["digest"],
+    }
+    direct.write(connection, _MOVE_SESSION, [moved])
+    direct.write(connection, _MOVE_CONVERSATION, [{"key": conversation_id, "last_at": last_said}])
     job_id = _enqueue(connection, session, first, first + len(rows) - 1, turn) if turn.augment else None
     return Receipt(session["external_id"], public_id, stored=len(rows), repeated=len(known), job_id=job_id)
 
@@ -212,18 +210,16 @@ def _conversation(
 def _enqueue(connection: Connection, session: dict[str, Any], first: int, last: int, turn: Turn) -> str:
     now = to_micros(turn.now)
     key = new_key()
-    connection.execute(
-        _NEW_JOB,
-        {
-            "id": key,
-            "entity_id": session["entity_id"],
-            "session_id": session["id"],
-            "first_position": first,
-            "last_position": last,
-            "state": "pending",
-            "attempts": 0,
-            "next_attempt_at": 0,  # at once, also for a worker whose clock is behind
-            "created_at": now,
-        },
-    )
+    job = {
+        "id": key,
+        "entity_id": session["entity_id"],
+        "session_id": session["id"],
+        "first_position": first,
+        "last_position": last,
+        "state": "pending",
+        "attempts": 0,
+        "next_attempt_at": 0,  # at once, also for a worker whose clock is behind
+        "created_at": now,
+    }
+    direct.write(connection, _NEW_JOB, [job])
     return key
