@@ -7,7 +7,7 @@ RUN = $(UV) run --locked
 PACKAGES = memori-core memori-langchain memori-pydantic-ai memori-llamaindex
 CODE = packages examples benchmarks tests .ci
 
-.PHONY: help uv install demo format check test langchain pydanticai llamaindex isolated build bench audit
+.PHONY: help uv install demo format check test coverage langchain pydanticai llamaindex isolated build bench audit
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,8 +33,12 @@ check: install ## Style, types, layering, security
 	$(RUN) lint-imports --no-logo
 	$(RUN) bandit --quiet --configfile pyproject.toml --recursive packages
 
-test: install ## All tests, with a floor for branch coverage
-	$(RUN) pytest --cov --numprocesses auto --maxprocesses 4 --dist loadfile
+ALL_TESTS = pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+test: install ## All tests
+	$(RUN) $(ALL_TESTS)
+
+coverage: install ## All tests, with a floor for branch coverage; takes a third longer
+	$(RUN) $(ALL_TESTS) --cov
 
 VERSIONS ?= lowest-direct
 WITH_LANGCHAIN = .venv-langchain-$(VERSIONS)
