@@ -18,6 +18,7 @@ from ..storage.base import Storage
 from ..storage.records import NewFact
 from ..text import terms
 from .embedding import voiced
+from .partings import partings
 from .resolve import Claim, Known
 
 logger = logging.getLogger("memori.augmentation")
@@ -57,11 +58,14 @@ def look_up(
     named = {one for ids in (*shared.values(), *replaces.values()) for one in ids}
     found = {fact.id: fact for fact in storage.facts(attribution, ids=named)} if named else {}
     statement = {key: fact for key, fact in found.items() if fact.kind != "episode"}
+    replaced = {new: [statement[one] for one in ids if one in statement] for new, ids in replaces.items()}
+    for new_id, over in partings(storage, embedder, attribution, statements, list(statement.values())).items():
+        replaced.setdefault(new_id, []).extend(over)
     return Known(
         by_fingerprint=same,
         by_slot=slots,
         similar={new: [statement[one] for one in ids if one in statement] for new, ids in shared.items()},
-        replaced={new: [statement[one] for one in ids if one in statement] for new, ids in replaces.items()},
+        replaced=replaced,
         claims=claims,
         repeated=last_said(
             storage, attribution, [*statement.values(), *(one for line in slots.values() for one in line)]
