@@ -387,7 +387,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.extraction", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--set", choices=SETS, action="append", help="which set (default: all)")
-    parser.add_argument("--failures", action="store_true", help="show what goes wrong in the sets that rules are improved on")
+    parser.add_argument(
+        "--failures", action="store_true", help="show what goes wrong in the sets that rules are improved on"
+    )
     given = parser.parse_args(arguments)
     for name in given.set or SETS:
         outcomes = run(load(name))

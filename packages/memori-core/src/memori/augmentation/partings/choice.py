@@ -24,23 +24,21 @@ from ...model import Fact
 from .topics import Topics
 from .wording import Signs, signs
 
+_MEANT = ("near", "one at a time", "several, one over")
 WEIGHTS = {
-    "near": 3.0,
-    "one at a time": 4.2,
-    "several, one over": 1.9,
-    "several": 1.2,
-    "words": 1.2,
-    "names": 0.6,
+    "near": 4.0,
+    "one at a time": 5.0,
+    "several, one over": 3.3,
+    "words": 1.1,
+    "names": 0.9,
     "over": 0.7,
-    "over, by words": 1.6,
-    "change": 0.6,
-    "passing": -1.1,
-    "event": -0.5,
-    "verb": 0.25,
-    "figures": 0.3,
-    "not of the user": -0.5,
+    "over, by words": 1.2,
+    "change": 1.2,
+    "event": -0.7,
+    "no change, other verb": -0.5,
 }
-_NEEDED = 2.9
+_NEEDED = 3.5
+_MOST_BY_WORDS = sum(weight for name, weight in WEIGHTS.items() if name not in _MEANT and weight > 0)
 _FEW = 3
 """So many statements there were to choose from where the weights come from."""
 _SURER = 0.5
@@ -59,28 +57,76 @@ class Stated:
     about: NDArray[np.float32]
 
 
-def stated(facts: Sequence[Fact], vectors: Sequence[NDArray[np.float32]], topics: Topics) -> list[Stated]:
-    """Make statements comparable."""
-    told, about = topics.place(vectors)
-    return [Stated(fact, signs(fact.text, fact.speaker), *row) for fact, *row in zip(facts, told, about, strict=True)]
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Statements with their rows, as `Topics.place` gives them. Their wording is read only where the rest agrees."""
+
+    facts: Sequence[Fact]
+    told: NDArray[np.float32]
+    about: NDArray[np.float32]
+
+    def __getitem__(self, place: int) -> Stated:
+        fact = self.facts[place]
+        return Stated(fact, signs(fact.text, fact.speaker), self.told[place], self.about[place])
 
 
-def ended_by(new: Stated, known: Sequence[Stated], topics: Topics) -> list[Fact]:
+def may_end_something(fact: Fact) -> bool:
+    """Whether a statement's own wording lets it end another."""
+    said = signs(fact.text, fact.speaker)
+    return not (said.another or said.unreal or said.brief or _planned(fact)) and (said.cue or fact.kind != "event")
+
+
+def ended_by(new: Stated, known: Known, topics: Topics) -> list[Fact]:
     """Return which of the known statements, all said before by the same person, the new one puts an end to."""
-    needed = _NEEDED + _SURER * math.log(max(1.0, len(known) / _FEW))
-    scored = [(_weight(new, old, topics), old.fact) for old in known if _possible(new, old)]
-    best = max(scored, key=lambda one: one[0], default=None)
-    return [best[1]] if best is not None and best[0] > needed else []
+    said = new.signs
+    # What tells of no change is told apart from one more thing of a kind by nothing but its matter.
+    surer = _SURER if said.cue else 2 * _SURER
+    needed = _NEEDED + surer * math.log(max(1.0, len(known.facts) / _FEW))
+    shared = known.about * new.about
+    meant = WEIGHTS["near"] * (known.told @ new.told)
+    meant += WEIGHTS["one at a time"] * shared[:, topics.single].sum(axis=1)
+    meant += WEIGHTS["several, one over"] * said.ended * shared[:, ~topics.single].sum(axis=1)
+    over: list[Fact] = []
+    for place in np.argsort(-meant):
+        if meant[place] + _MOST_BY_WORDS <= needed:
+            break
+        old = known[int(place)]
+        if not _possible(new, old):
+            continue
+        found = float(meant[place]) + sum(WEIGHTS[name] * value for name, value in _by_words(new, old).items())
+        if found > needed:
+            needed, over = found, [old.fact]
+    return over
+
+
+def _by_words(new: Stated, old: Stated) -> dict[str, float]:
+    """Return each sign in the wording that one statement ends another, 0..1."""
+    said, known = new.signs, old.signs
+    shared = said.terms & known.terms
+    return {
+        "words": min(len(shared), 3) / 3,
+        "names": float(bool(said.names & known.names)),
+        "over": float(said.ended),
+        "over, by words": float(said.ended and bool(shared)),
+        "change": float(said.cue),
+        "event": float(new.fact.kind == "event"),
+        "no change, other verb": float(not said.cue and said.verb != known.verb),
+    }
 
 
 def _possible(new: Stated, old: Stated) -> bool:
     """Whether a statement may take another's place at all."""
     said, known = new.signs, old.signs
-    if said.another or said.unreal or said.terms == known.terms:
+    if said.terms == known.terms or old.fact.kind == "episode" or (old.fact.kind == "event" and not _planned(old.fact)):
         return False
-    if old.fact.kind == "episode" or (old.fact.kind == "event" and not _planned(old.fact)):
+    # Who somebody is, and what is so of the speaker, ends by what somebody else does only when that is an end.
+    if said.subject and not said.ended and (known.relation or not known.subject):
         return False
-    if (new.fact.kind == "rule") != (old.fact.kind == "rule") and said.verb not in _WISHES:
+    wish = old.fact.kind == "rule" and said.verb in _WISHES
+    if not said.cue and not wish and not (_is_state(new) and _is_state(old)):
+        return False
+    # "I want the full reasoning" ends "keep it short"; an order ends nothing but an order.
+    if old.fact.kind != new.fact.kind and (new.fact.kind == "rule" or (old.fact.kind == "rule" and not wish)):
         return False
     # What began before the other was said was known then.
     if new.fact.valid_from and old.fact.said_at and new.fact.valid_from < old.fact.said_at - _COARSE:
@@ -89,33 +135,10 @@ def _possible(new: Stated, old: Stated) -> bool:
     return same and (not known.subject or known.relation or bool(known.subject & said.words))
 
 
+def _is_state(one: Stated) -> bool:
+    """Whether it says plainly what somebody is, has or does."""
+    return one.signs.of_user and one.fact.kind not in ("event", "preference")
+
+
 def _planned(fact: Fact) -> bool:
     return fact.valid_from is not None and fact.said_at is not None and fact.valid_from > fact.said_at
-
-
-def _weight(new: Stated, old: Stated, topics: Topics) -> float:
-    return sum(WEIGHTS[name] * value for name, value in evidence(new, old, topics).items())
-
-
-def evidence(new: Stated, old: Stated, topics: Topics) -> dict[str, float]:
-    """Return each sign that one statement ends another, 0..1 (`near`: -1..1)."""
-    said, known = new.signs, old.signs
-    shared = said.terms & known.terms
-    both = new.about * old.about
-    several = float(both[~topics.single].sum())
-    return {
-        "near": float(new.told @ old.told),
-        "one at a time": float(both[topics.single].sum()),
-        "several, one over": several if said.ended else 0.0,
-        "several": 0.0 if said.ended else several,
-        "words": min(len(shared), 3) / 3,
-        "names": float(bool(said.names & known.names)),
-        "over": float(said.ended),
-        "over, by words": float(said.ended and bool(shared)),
-        "change": float(said.ended or said.changed or said.now),
-        "passing": float(said.brief),
-        "event": float(new.fact.kind == "event"),
-        "verb": float(said.verb == known.verb != ""),
-        "figures": float(said.figure and known.figure),
-        "not of the user": float(not said.of_user),
-    }

@@ -17,7 +17,7 @@ from ...model import Attribution, Fact, Kind
 from ...storage.base import Storage
 from ...storage.records import NewFact
 from ..embedding import voiced
-from .choice import Stated, ended_by, stated
+from .choice import Known, ended_by, may_end_something
 from .topics import topics
 
 logger = logging.getLogger("memori.augmentation")
@@ -33,42 +33,40 @@ def partings(
 
     `alike`: facts that share words with the new ones.
     """
-    said = [one for one in new if _may_end(one)]
-    if not embedder.semantic or not said:
+    usable = [one for one in new if one.fact.source == "user_input" and one.vectors is not None]
+    ending = {one.fact.id for one in usable if one.fact.status == "active" and may_end_something(one.fact)}
+    if not embedder.semantic or not ending:
         return {}
     try:
-        return _partings(storage, embedder, attribution, said, alike)
+        return _partings(storage, embedder, attribution, usable, ending, alike)
     except EmbeddingError as error:
         telemetry.failure(logger, "looking for what is over (all is kept)", error)
         return {}
 
 
 def _partings(
-    storage: Storage, embedder: Embedder, attribution: Attribution, new: Sequence[NewFact], alike: Collection[Fact]
+    storage: Storage,
+    embedder: Embedder,
+    attribution: Attribution,
+    new: Sequence[NewFact],
+    ending: Collection[str],
+    alike: Collection[Fact],
 ) -> dict[str, list[Fact]]:
     facts = {one.id: one for one in storage.facts(attribution, kinds=_LASTING, limit=_COMPARED)}
     facts |= {one.id: one for one in alike}
     facts |= {one.fact.id: one.fact for one in new}
     vectors = {one.fact.id: one.vectors[0] for one in new if one.vectors is not None}
     vectors |= _vectors(storage, embedder, attribution, [one for one in facts.values() if one.id not in vectors])
-    usable = [one for one in facts.values() if one.id in vectors]
     about = topics(embedder)
-    all_of = {one.fact.id: one for one in stated(usable, [vectors[one.id] for one in usable], about)}
-    found = {
-        one.fact.id: ended_by(all_of[one.fact.id], _before(one.fact, all_of.values()), about)
-        for one in new
-        if one.fact.id in all_of
-    }
+    usable = [one for one in facts.values() if one.id in vectors]
+    everything = Known(usable, *about.place([vectors[one.id] for one in usable]))
+    found = {}
+    for place, fact in enumerate(usable):
+        if fact.id in ending:
+            before = [at for at, one in enumerate(usable) if one.speaker == fact.speaker and _earlier(one, fact)]
+            known = Known([usable[at] for at in before], everything.told[before], everything.about[before])
+            found[fact.id] = ended_by(everything[place], known, about)
     return {new_id: over for new_id, over in found.items() if over}
-
-
-def _may_end(new: NewFact) -> bool:
-    return new.fact.source == "user_input" and new.fact.status == "active" and new.vectors is not None
-
-
-def _before(new: Fact, known: Collection[Stated]) -> list[Stated]:
-    """What the same person said before, in another message."""
-    return [one for one in known if one.fact.speaker == new.speaker and _earlier(one.fact, new)]
 
 
 def _earlier(one: Fact, new: Fact) -> bool:
