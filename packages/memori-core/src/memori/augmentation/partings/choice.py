@@ -26,18 +26,21 @@ from .wording import Signs, signs
 
 _MEANT = ("near", "one at a time", "several, one over")
 WEIGHTS = {
-    "near": 4.0,
-    "one at a time": 5.0,
-    "several, one over": 3.3,
-    "words": 1.1,
-    "names": 0.9,
+    "near": 3.9,
+    "one at a time": 4.5,
+    "several, one over": 3.1,
+    "words": 0.8,
+    "names": 1.0,
     "over": 0.7,
-    "over, by words": 1.2,
-    "change": 1.2,
+    "over, by words": 0.8,
+    "change": 1.0,
     "event": -0.7,
-    "no change, other verb": -0.5,
+    "no change, other verb": -0.4,
+    "one more": -2.0,
+    "passing": -2.2,
+    "not so": -2.0,
 }
-_NEEDED = 3.5
+_NEEDED = 3.2
 _MOST_BY_WORDS = sum(weight for name, weight in WEIGHTS.items() if name not in _MEANT and weight > 0)
 _FEW = 3
 """So many statements there were to choose from where the weights come from."""
@@ -73,7 +76,7 @@ class Known:
 def may_end_something(fact: Fact) -> bool:
     """Whether a statement's own wording lets it end another."""
     said = signs(fact.text, fact.speaker)
-    return not (said.another or said.unreal or said.brief or _planned(fact)) and (said.cue or fact.kind != "event")
+    return not _planned(fact) and (said.cue or fact.kind != "event")
 
 
 def ended_by(new: Stated, known: Known, topics: Topics) -> list[Fact]:
@@ -111,6 +114,9 @@ def _by_words(new: Stated, old: Stated) -> dict[str, float]:
         "change": float(said.cue),
         "event": float(new.fact.kind == "event"),
         "no change, other verb": float(not said.cue and said.verb != known.verb),
+        "one more": float(said.another),
+        "passing": float(said.brief),
+        "not so": float(said.unreal),
     }
 
 

@@ -45,7 +45,7 @@ _CHANGED = re.compile(
       | lowered | postponed | rescheduled | cut | (?:got|bought)\ (?:the|their|an?\ (?:house|flat|home|apartment))
       | got\ \w+ed | became | become | becoming | turn(?:s|ed)
       | landed | arrived | joined | installed | adopted | hired | born | married | engaged | started | began | opened
-      | settled | picked\ up | signed | passed | reached | grew | grown | gained | crept | took\ (?:over|up) | taken\ (?:over|up)
+      | settled | picked\ up | signed | passed | reached | grew\b(?!\ up) | grown | gained | crept | took\ (?:over|up) | taken\ (?:over|up)
       | ended\ up | put\ (?:[\w']+\ ){0,3}(?:on|onto|with) | can(?![’'n]|\ never) | given | lets?
     )\b""",
     re.VERBOSE,
