@@ -3,8 +3,8 @@
 "I moved my account over to Starling" says nothing of "I bank with Halifax" in words that rules could match. That the
 one ends the other follows from several signs together: both are about banks, of which one has one; the new one tells of
 a change; it was said later, of the same person, and is neither planned nor one more of a kind. No sign is enough by
-itself, so their weights are added up (a logistic regression, fitted on pairs of statements of the labelled conversations
-that rules may be improved on, against pairs about unrelated matters).
+itself, so their weights are added up. They come from a logistic regression on pairs of statements: of the labelled
+conversations that rules may be improved on, of some hundred pairs written for it, and of unrelated matters.
 
 What somebody has said is many things, of which a statement ends one at most, mostly none; so the more there is to
 choose from, the surer it must be. A wrong end hides what is true, a missed one leaves two statements with their dates.
@@ -114,9 +114,9 @@ def _by_words(new: Stated, old: Stated) -> dict[str, float]:
         "change": float(said.cue),
         "event": float(new.fact.kind == "event"),
         "no change, other verb": float(not said.cue and said.verb != known.verb),
-        "one more": float(said.another),
-        "passing": float(said.brief),
-        "not so": float(said.unreal),
+        "one more": float(said.one_more),
+        "passing": float(said.passing),
+        "not so": float(said.not_so),
     }
 
 
