@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from benchmarks.extraction import load
 from memori import Attribution, Memori
 from memori.augmentation.extraction.base import Extractor
 from memori.embedding.onnx import MiniLMEmbedder
@@ -11,14 +10,20 @@ from memori.errors import EmbeddingError, UnsupportedError
 from memori.model import Proposal
 from memori.storage.sql.storage import SQLStorage
 
-ANOTHER_LIFE = """
-t001 t009 t010 t012 t013 t016 t023 t029 t033 t034 t044 t052 t053 t054 t055 t070 t074 t087 t108 t114 t116 t124 t125 t127 t132
-t142 t143 t150 t151 t152 t153 t165 t166 t173 t175 t187 t188 t189 t190 t194
-""".split()
+from benchmarks.extraction import load
+
+ANOTHER_LIFE = {
+    f"t{number:03}"
+    for number in (
+        1, 9, 10, 12, 13, 16, 23, 29, 33, 34, 44, 52, 53, 54, 55, 70, 74, 87, 108, 114, 116, 124, 125, 127, 132, 142,
+        143, 150, 151, 152, 153, 165, 166, 173, 175, 187, 188, 189, 190, 194,
+    )
+}  # fmt: skip
 """Cases of the tuning set that no one person could say as well as the others: another home, name, age or diet."""
 UNRELATED = """
 My sister got a new job in Leeds. We went to the lake on Saturday. I finished a puzzle of a thousand pieces.
-I bought a pair of boots. My neighbour sold his motorbike. I lost my umbrella on the tram. We watched a film about whales.
+I bought a pair of boots. My neighbour sold his motorbike. I lost my umbrella on the tram.
+We watched a film about whales.
 I repaired the garden gate. Our kettle broke this morning. I baked two loaves of rye bread. My cousin quit smoking.
 I learnt a card trick. I met an old friend at the market. We booked a table for four. The lift is out of order again.
 I cut my finger while cooking. My aunt moved to Malta. I gave a talk about moths. I am tired of the rain now.
