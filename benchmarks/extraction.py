@@ -214,7 +214,7 @@ def _case(raw: dict[str, Any]) -> Case:
 def run(cases: Sequence[Case]) -> list[Outcome]:
     """Record the cases message by message, each an entity of its own, and collect what came of them."""
     extractor = Recording(LocalExtractor())
-    with database("extraction") as url, Memori(url, embedder="hashing", extractor=extractor) as memori:
+    with database("extraction") as url, Memori(url, embedder="minilm", extractor=extractor) as memori:
         who = {case.id: Attribution(case.id, session_id=f"session of {case.id}") for case in cases}
         for round_ in itertools.count():
             speaking = [case for case in cases if round_ < len(case.messages)]

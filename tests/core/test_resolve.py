@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memori import Attribution, Memori
-from memori.agreement import contradicts, same_statement
+from memori.agreement import contradicts, revises, same_statement
 from memori.augmentation.extraction.base import Extractor
 from memori.augmentation.resolve import Claim, Known, resolve
 from memori.keys import new_key
@@ -72,6 +72,19 @@ def facts(memori, **options):
 )  # fmt: skip
 def test_what_says_the_same_agrees_in_all_that_carries_meaning(some, other, same):
     assert same_statement(some, other) is same
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier", "revised"),
+    [
+        ("The user's commute takes 25 minutes now", "The user's commute takes 40 minutes", True),
+        ("The user's rent is 950", "The user's rent is 900", True),
+        ("The user's dog is three years old", "The user is 34 years old", False),
+        ("The user runs 5 miles", "The user runs 3 miles", False),
+    ],
+)
+def test_another_figure_of_the_same_thing_takes_its_place(later, earlier, revised):
+    assert revises(later, earlier) is revised
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,27 @@ def test_clauses_with_their_own_verbs_are_told_apart():
     assert texts("My name is Ada, I'm 32.") == ["Ada's name is Ada.", "Ada is 32."]
 
 
+@pytest.mark.parametrize(
+    ("words", "statements"),
+    [
+        ("Vegetarian here. Any ideas for a barbecue?", ["The user is vegetarian."]),
+        ("Bus driver, 31 years on the same route.", ["The user is a bus driver."]),
+        ("lactose intolerant, pls suggest a pudding", ["The user is lactose intolerant."]),
+        ("Living in Pune with two friends, need a cheap cooler", ["The user is living in Pune with two friends."]),
+        ("been learning Norwegian since May, is there a trick?", ["The user has been learning Norwegian since May."]),
+        ("Walking home, I found a ring.", []),
+        ("Looking for a recipe with leeks", []),
+        ("Driver for a printer, where can I find it?", []),
+    ],
+)
+def test_i_am_may_be_left_out_where_a_message_begins(words, statements):
+    assert texts(words, name=None) == statements
+
+
+def test_a_question_behind_a_comma_leaves_what_was_stated_before_it():
+    assert texts("I rent a two-bed in Ghent, is that normal?", name=None) == ["The user rents a two-bed in Ghent."]
+
+
 def test_verbs_that_share_an_object_stay_together():
     assert texts("I bought and sold a car.") == ["Ada bought and sold a car."]
     assert texts("I don't smoke or drink wine.") == ["Ada doesn't smoke or drink wine."]

@@ -85,7 +85,8 @@ def revises(later: str, earlier: str) -> bool:
         return False
     besides = {*terms(" ".join(figures | known)), *_CHANGED}
     told, held = set(new) - besides, set(old) - besides
-    changed = bool(_CHANGED & set(words(later))) or _OWNED.match(later) is not None
+    owned = _OWNED.match(later) is not None and _OWNED.match(earlier) is not None
+    changed = owned or bool(_CHANGED & set(words(later)))
     return changed and len(told & held) > 1 and len(told & held) >= 0.75 * max(len(told), len(held))
 
 

@@ -18,6 +18,7 @@ from ..storage.base import Storage
 from ..storage.records import NewFact
 from ..text import terms
 from .embedding import voiced
+from .partings import partings
 from .resolve import Claim, Known
 
 logger = logging.getLogger("memori.augmentation")
@@ -34,8 +35,14 @@ def look_up(
     attribution: Attribution,
     facts: Sequence[NewFact],
     claims: Mapping[str, Claim],
+    *,
+    infer: bool = False,
 ) -> Known:
-    """What is known that the facts repeat, contradict or take the place of. `claims` by a fact's id."""
+    """What is known that the facts repeat, contradict or take the place of. `claims` by a fact's id.
+
+    `infer`: what they end in other words is found too. Not for what is stated by hand, nor where an extractor that was
+    shown what is known has decided.
+    """
     statements = [new for new in facts if new.fact.kind != "episode" and new.fact.status != "quarantined"]
     if not statements:
         return Known()
@@ -57,11 +64,15 @@ def look_up(
     named = {one for ids in (*shared.values(), *replaces.values()) for one in ids}
     found = {fact.id: fact for fact in storage.facts(attribution, ids=named)} if named else {}
     statement = {key: fact for key, fact in found.items() if fact.kind != "episode"}
+    replaced = {new: [statement[one] for one in ids if one in statement] for new, ids in replaces.items()}
+    over = partings(storage, embedder, attribution, statements, list(statement.values())) if infer else {}
+    for new_id, ended in over.items():
+        replaced.setdefault(new_id, []).extend(ended)
     return Known(
         by_fingerprint=same,
         by_slot=slots,
         similar={new: [statement[one] for one in ids if one in statement] for new, ids in shared.items()},
-        replaced={new: [statement[one] for one in ids if one in statement] for new, ids in replaces.items()},
+        replaced=replaced,
         claims=claims,
         repeated=last_said(
             storage, attribution, [*statement.values(), *(one for line in slots.values() for one in line)]

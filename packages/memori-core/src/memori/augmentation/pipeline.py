@@ -251,7 +251,9 @@ class Pipeline:
         def complete(changes: FactChanges, state: EntityState) -> tuple[Fact, ...]:
             return self._complete(job, joined(changes, more), state, problems)
 
-        added = self._settle(job.attribution, facts, complete, claims=claims)
+        # Who was shown what is known has said what is over.
+        told = extraction.version is None and getattr(self._extractor, "reads_memories", Extractor.reads_memories)
+        added = self._settle(job.attribution, facts, complete, claims=claims, infer=not told)
         if more.retire:
             self._embed_around(job.attribution, episodes=len(more.retire))
         telemetry.count("augmented", len(added))
@@ -264,15 +266,19 @@ class Pipeline:
         store: Callable[[FactChanges, EntityState], tuple[Fact, ...]],
         *,
         claims: Mapping[str, Claim] = MappingProxyType({}),
+        infer: bool = False,
     ) -> tuple[Fact, ...]:
-        """Resolve against the facts as they are now and store; when they moved meanwhile, resolve again."""
+        """Resolve against the facts as they are now and store; when they moved meanwhile, resolve again.
+
+        `infer`: as in `look_up`.
+        """
         for attempt in unless_moved():
             with attempt:
                 state = self._storage.state(attribution)
                 # Nothing is forgotten between this look and the commit, which expects the state.
                 unsaid = self._unsaid(attribution, {one for new in facts for one in new.window})
                 facts = [replace(new, vectors=None) if unsaid & set(new.window) else new for new in facts]
-                known = look_up(self._storage, self._embedder, attribution, facts, claims)
+                known = look_up(self._storage, self._embedder, attribution, facts, claims, infer=infer)
                 return store(replace(resolve(facts, known), space=known_space(self._embedder)), state)
         raise AssertionError("unreachable: the last attempt raises")
 

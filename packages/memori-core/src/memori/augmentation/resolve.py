@@ -29,7 +29,8 @@ class Known:
 
     `by_fingerprint`: active facts of the same words. `by_slot`: every fact that a single-valued slot ever held, active
     and superseded. `similar`: active facts that may say the same or the opposite of a proposed one, by its id.
-    `replaced`: active facts that a proposed one takes the place of because its extractor said so, by its id.
+    `replaced`: active facts, and proposed ones, that a proposed one takes the place of because its extractor said so or
+    because it is plain from what both are about, by its id.
     `claims`: what the extractor says of proposed ones, by their ids.
     `repeated`: when a fact was last said, where that was after it was first said. `close`: whether the vectors of two
     facts agree; without a vector nothing does.
@@ -71,6 +72,7 @@ class _Resolution:
         self.mentions: list[tuple[str, str | None]] = []
         self._said = dict(known.by_fingerprint)
         self._slots = {slot: list(facts) for slot, facts in known.by_slot.items()}
+        self._folded: set[str] = set()
         self._moments = {fact_id: moment.timestamp() for fact_id, moment in known.repeated.items()}
 
     def take(self, new: NewFact) -> None:
@@ -78,6 +80,7 @@ class _Resolution:
         fact = new.fact
         twin = self._twin(new)
         if twin is not None:
+            self._folded.add(fact.id)
             if fact.message_key is None or twin.message_key != fact.message_key:
                 self.mentions.append((twin.id, fact.message_key))
             self._moments[twin.id] = max(self._moment(twin), self._moment(fact))
@@ -125,7 +128,8 @@ class _Resolution:
     def _rivals(self, new: NewFact) -> tuple[list[Fact], list[Fact]]:
         """The facts the new one takes the place of, and those that take its place."""
         fact, moment = new.fact, self._moment(new.fact)
-        older = {one.id: one for one in self.known.replaced.get(fact.id, ()) if self._is_active(one)}
+        replaced = (self._as_it_is(one) for one in self.known.replaced.get(fact.id, ()) if one.id not in self._folded)
+        older = {one.id: one for one in replaced if self._is_active(one)}
         newer: dict[str, Fact] = {}
         before, after = self._line(fact)
         ends = {end.slot: end.about for end in self._claim(fact).ends}
@@ -203,6 +207,10 @@ class _Resolution:
         """Facts that may concern a proposed one, those of this batch included."""
         known = [one for one in self.known.similar.get(proposed, ()) if self._is_active(one)]
         return known + [one.fact for one in self.add if one.fact.status == "active" and one.fact.kind != "episode"]
+
+    def _as_it_is(self, fact: Fact) -> Fact:
+        """A fact of this batch with what became of it since."""
+        return next((one.fact for one in self.add if one.fact.id == fact.id), fact)
 
     def _is_active(self, fact: Fact) -> bool:
         return fact.status == "active" and all(one.fact_id != fact.id for one in self.retire)

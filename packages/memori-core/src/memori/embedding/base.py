@@ -49,6 +49,10 @@ class Embedder(ABC):
     """How many tokens of a text its vector stands for; what is longer is embedded in passages. Override where it is
     known: 512 is what most models read, and a text that is a little shorter than the window is found no worse."""
 
+    semantic: bool = True
+    """Whether texts that mean the same in other words are close. Nothing is concluded from what two statements are
+    about where only words count."""
+
     def __init__(self, model: str | None = None) -> None:
         self.model = model
 

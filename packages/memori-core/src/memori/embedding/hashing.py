@@ -30,6 +30,8 @@ class HashingEmbedder(Embedder):
     Only the first 8192 characters of a text count.
     """
 
+    semantic = False
+
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model)
         if model is not None and not (model.isascii() and model.isdigit() and 8 <= int(model) <= 65_536):

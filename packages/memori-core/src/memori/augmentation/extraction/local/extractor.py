@@ -14,6 +14,7 @@ from .acquaintance import names_said
 from .claims import NONE, Claim, Claims
 from .dates import Period, resolve
 from .kinds import IMPORTANCE, is_birth, kind_of
+from .openings import opening
 from .people import People, relation_at
 from .pipeline import DEFAULT, pipeline
 from .prose import is_english, paragraphs
@@ -127,7 +128,7 @@ class _Reader:
 
     def read(self, doc: Doc, nlp: Language) -> None:
         """Add what a paragraph says that is worth keeping to `found`."""
-        cut = [(sentence, pieces(sentence)) for sentence in doc.sents if is_english(sentence.text)]
+        cut = [(sentence, self._pieces(sentence)) for sentence in doc.sents if is_english(sentence.text)]
         spliced = [piece.text for sentence, parts in cut for piece in parts if not _is_whole(sentence, parts)]
         parsed = nlp.pipe(spliced)
         for sentence, parts in cut:
@@ -138,6 +139,10 @@ class _Reader:
                 if (passive := without_they(span)) is not None:
                     span = nlp(passive)[:]
                 self._add([draft for draft in self._drafts(span) if draft.text and len(draft.text) <= MAX_TEXT], piece)
+
+    def _pieces(self, sentence: Span) -> list[Piece]:
+        told = None if self._cast.by_machine else opening(sentence)
+        return pieces(sentence) if told is None else [Piece(text) for text in told if text]
 
     def _add(self, drafts: Sequence[_Draft], piece: Piece) -> None:
         """Take in what a piece says. What it takes back goes, and so does what it says once more."""

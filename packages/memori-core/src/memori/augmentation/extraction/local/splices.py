@@ -45,9 +45,11 @@ _JOINT = re.compile(
     r"""(?:\s*[;:]\s+|\s+[–—-]+\s+|\s*[–—]\s*|,\s+|\s+)
         (?:(?:and|but|so|then|plus|yet|though|although|and\ then|and\ so|but\ then)\s+)?
         (?=(?P<next>i|i'm|i've|i'd|i'll|we|we're|we've|my|our|he|he's|she|she's|his|her|they|they're|it|it's
-            |wish|thanks?|please|any|can|could|what|how)\b)""",
+            |wish|thanks?|please|pls|any|can|could|what|how|is|are|do|does|should|would|why|where|when|which|who)\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_ASKING = frozenset({"is", "are", "do", "does", "should", "would", "why", "where", "when", "which", "who"})
+"""What begins a question after a comma, at the end of a statement."""
 _REASON = re.compile(
     r",?\s+(?:since|because|'?cause|cuz|as|given(?:\s+that)?|considering(?:\s+that)?|seeing\s+as)\s+"
     r"(?=(?:i|i'm|i've|my|we|we're|our)\b)",
@@ -120,6 +122,8 @@ def _cut(sentence: Span, text: str, start: int) -> list[str]:
     for joint in _JOINT.finditer(text):
         if not _JOINING.search(joint[0]) or joint.start() < begin:
             continue
+        if joint["next"].lower() in _ASKING and not ("," in joint[0] and text.endswith("?")):
+            continue
         left = _tokens(sentence, start + begin, start + joint.start())
         if "?" in text[begin : joint.start()]:
             continue
@@ -151,7 +155,7 @@ def _is_whole(tokens: list[Token]) -> bool:
 
 def _begins(tokens: list[Token], word: str) -> bool:
     """Whether what stands after the joint has a verb of its own."""
-    if word in {"wish", "thank", "thanks", "please", "any", "can", "could", "what", "how"}:
+    if word in {"wish", "thank", "thanks", "please", "pls", "any", "can", "could", "what", "how"} | _ASKING:
         return True
     for token in tokens:
         if token.tag_ in {"WDT", "WP", "WRB"}:

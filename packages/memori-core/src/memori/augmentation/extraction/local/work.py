@@ -14,7 +14,7 @@ _JOIN = words("join start begin")
 _LEAVE = words("leave quit resign retire")
 _WORKPLACES = words("job position role post work employer company gig internship apprenticeship career")
 _FIRMS = words("company startup firm agency bank team hospital school university lab insurer charity ngo studio shop")
-_OCCUPATIONS = words(
+OCCUPATIONS = words(
     """
     accountant actor actress actuary administrator analyst anesthetist apprentice architect archivist artist
     assistant attorney auditor author baker banker barber barista bartender beekeeper biologist bookkeeper
@@ -93,7 +93,7 @@ def leaves_work(verb: Token) -> bool:
 
 def is_trade(noun: Token) -> bool:
     """Whether a complement names an occupation."""
-    return noun.dep_ == "attr" and noun.lemma_.lower() in _OCCUPATIONS and owner_of(noun) is None
+    return noun.dep_ == "attr" and noun.lemma_.lower() in OCCUPATIONS and owner_of(noun) is None
 
 
 def employers(verb: Token) -> list[Token]:
