@@ -18,12 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import psycopg
 from memori import Attribution, Memori
 from memori.embedding.onnx import MiniLMEmbedder
 from memori.recall.shared import SharedCandidates
 from memori.settings import Settings
 from memori.storage.records import FactChanges, StorageOptions
-from memori.storage.sql.pgvector import PgvectorIndex
+from memori.storage.sql.pgvector import PgvectorIndex, _literal
 from memori.storage.sql.storage import SQLStorage
 from memori.text import terms
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ from benchmarks.sentences import embedded, sentences, spread
 ONE = Attribution("one", namespace="default")
 BATCH = 1000
 QUERIES = 100
+GRAPHS = ((16, 64), (16, 128), (16, 200), (24, 128), (32, 200))
+"""`m` and `ef_construction`; the first are the extension's own."""
 
 
 @contextmanager
@@ -138,6 +141,43 @@ def recalled(url: str, vector_index: str, asked: list[str]) -> str:
         return timed([lambda query=query: memori.recall(query, attribution=ONE, limit=10) for query in asked])  # type: ignore[misc]
 
 
+def graphs(url: str, *, size: int, others: int, sample: int) -> Iterator[str]:
+    """Rows of a table: what graphs find that were built more or less widely, in one go."""
+    embedder = MiniLMEmbedder()
+    vectors = spread(embedded(embedder, sample=sample), size + others)
+    asked = [text.partition(" (")[0] for text in itertools.islice(sentences(seed=99), QUERIES)]
+    queries = embedder.embed(asked)
+    truth = [set((others + np.argpartition(vectors[others:] @ query, -10)[-10:]).tolist()) for query in queries]
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION vector")
+        connection.execute("CREATE TABLE kept (id integer PRIMARY KEY, mine boolean, vector vector(384))")
+        with connection.cursor() as cursor, cursor.copy("COPY kept FROM STDIN") as copied:
+            for number, vector in enumerate(vectors):
+                copied.write_row((number, number >= others, _literal(vector)))
+        connection.execute("SET hnsw.iterative_scan = relaxed_order")
+        connection.execute("SET enable_seqscan = off")
+        for m, ef_construction in GRAPHS:
+            began = time.perf_counter()
+            connection.execute(
+                "CREATE INDEX graph ON kept USING hnsw (vector vector_ip_ops) "
+                f"WITH (m = {m}, ef_construction = {ef_construction})"
+            )
+            took = time.perf_counter() - began
+            found = []
+            for width in (400, 1000):
+                connection.execute(f"SET hnsw.ef_search = {width}")
+                nearest = [
+                    connection.execute(
+                        "SELECT id FROM kept WHERE mine ORDER BY vector <#> %s::vector LIMIT 10", [_literal(query)]
+                    ).fetchall()
+                    for query in queries
+                ]
+                hits = [len({row[0] for row in rows} & all_) / 10 for rows, all_ in zip(nearest, truth, strict=True)]
+                found.append(f"{np.mean(hits):.3f}")
+            connection.execute("DROP INDEX graph")
+            yield f"| {m}, {ef_construction} | {' | '.join(found)} | {took:.0f} s |"
+
+
 def main() -> None:
     """Print a table."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -145,8 +185,15 @@ def main() -> None:
     arguments.add_argument("--others", type=int, default=100_000)
     arguments.add_argument("--sample", type=int, default=2000)
     arguments.add_argument("--url", help="an empty PostgreSQL database; without it one is started")
+    arguments.add_argument("--graphs", action="store_true", help="only compare ways to build the graph")
     given = arguments.parse_args()
     options = {"size": given.size, "others": given.others, "sample": given.sample}
+    if given.graphs:
+        print("| `m`, `ef_construction` | 400 | 1,000 | built in |\n|---|---|---|---|")
+        with postgresql() as url:
+            for line in graphs(url, **options):
+                print(line, flush=True)
+        return
     if given.url:
         figures = measure(given.url, **options)
     else:
