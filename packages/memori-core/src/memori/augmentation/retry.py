@@ -6,7 +6,7 @@ import logging
 import random
 from datetime import UTC, datetime, timedelta
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from .. import telemetry
 from ..errors import RevisionConflictError
@@ -36,6 +36,7 @@ def unless_moved() -> Retrying:
     return Retrying(
         retry=retry_if_exception_type(RevisionConflictError),
         stop=stop_after_attempt(20),
-        wait=wait_random(0, 0.05),
+        # Several workers on one entity: each write sends the others back to their look, which takes a while.
+        wait=wait_random_exponential(multiplier=0.05, max=0.5),
         reraise=True,
     )
