@@ -13,6 +13,7 @@ from memori.augmentation.consolidation import EVERY, LIFE, SHORT_TERM, Consolida
 from memori.errors import ConfigurationError, IdentityError, RevisionConflictError, StorageError
 from memori.model import KINDS, Fact
 from memori.settings import Settings, load
+from tenacity import stop_after_attempt
 
 ADA = Attribution("ada", "bot")
 BOB = Attribution("bob", "bot")
@@ -139,6 +140,8 @@ def test_a_consolidation_that_fails_is_not_put_off_for_hours(memori, monkeypatch
     who = Attribution("ada", namespace="default")
     memori.remember("Ada is allergic to peanuts.", kind="attribute", attribution=ADA)
     storage = memori.config.storage
+    # It would try for half a minute.
+    monkeypatch.setattr("memori.augmentation.retry.stop_after_attempt", lambda _: stop_after_attempt(3))
     apply, failing = storage.apply, [True] * 50
 
     def applied(*given, **options):

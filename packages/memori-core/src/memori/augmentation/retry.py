@@ -37,6 +37,6 @@ def unless_moved() -> Retrying:
         retry=retry_if_exception_type(RevisionConflictError),
         stop=stop_after_attempt(20),
         # Several workers on one entity: each write sends the others back to their look, which takes a while.
-        wait=wait_random_exponential(multiplier=0.05, max=0.5),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
         reraise=True,
     )
