@@ -8,7 +8,7 @@ FLOORS = {
     # precision, recall, right status (superseded or active), silent where nothing is to be stored
     "tuning": (0.97, 0.96, 0.95, 0.95),
     "changes": (0.80, 0.55, 0.88, 0.95),
-    "changes_aside": (0.88, 0.70, 0.87, 0.95),
+    "changes_aside": (0.88, 0.70, 0.84, 0.95),
     "held_back": (0.86, 0.70, 0.88, 0.80),
 }
 

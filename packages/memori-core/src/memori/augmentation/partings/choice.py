@@ -8,6 +8,7 @@ conversations that rules may be improved on, of some hundred pairs written for i
 
 What somebody has said is many things, of which a statement ends one at most, mostly none; so the more there is to
 choose from, the surer it must be. A wrong end hides what is true, a missed one leaves two statements with their dates.
+So what is about no matter that is known ends nothing, unless it says that something is over and names it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ WEIGHTS = {
     "over, by words": 0.8,
     "change": 1.0,
     "event": -0.7,
-    "no change, other verb": -0.4,
     "one more": -2.0,
     "passing": -2.2,
     "not so": -2.0,
@@ -94,7 +94,7 @@ def ended_by(new: Stated, known: Known, topics: Topics) -> list[Fact]:
         if meant[place] + _MOST_BY_WORDS <= needed:
             break
         old = known[int(place)]
-        if not _possible(new, old):
+        if not _possible(new, old, same_matter=bool(shared[place].any())):
             continue
         found = float(meant[place]) + sum(WEIGHTS[name] * value for name, value in _by_words(new, old).items())
         if found > needed:
@@ -113,23 +113,25 @@ def _by_words(new: Stated, old: Stated) -> dict[str, float]:
         "over, by words": float(said.ended and bool(shared)),
         "change": float(said.cue),
         "event": float(new.fact.kind == "event"),
-        "no change, other verb": float(not said.cue and said.verb != known.verb),
         "one more": float(said.one_more),
         "passing": float(said.passing),
         "not so": float(said.not_so),
     }
 
 
-def _possible(new: Stated, old: Stated) -> bool:
+def _possible(new: Stated, old: Stated, *, same_matter: bool) -> bool:
     """Whether a statement may take another's place at all."""
     said, known = new.signs, old.signs
+    # Near is what somebody says again and again of the one thing that fills their life.
+    if not same_matter and not (said.ended and said.terms & known.terms):
+        return False
     if said.terms == known.terms or old.fact.kind == "episode" or (old.fact.kind == "event" and not _planned(old.fact)):
         return False
     # Who somebody is, and what is so of the speaker, ends by what somebody else does only when that is an end.
     if said.subject and not said.ended and (known.relation or not known.subject):
         return False
     wish = old.fact.kind == "rule" and said.verb in _WISHES
-    if not said.cue and not wish and not (_is_state(new) and _is_state(old)):
+    if not said.cue and not wish and not (said.verb == known.verb and _is_state(new) and _is_state(old)):
         return False
     # "I want the full reasoning" ends "keep it short"; an order ends nothing but an order.
     if old.fact.kind != new.fact.kind and (new.fact.kind == "rule" or (old.fact.kind == "rule" and not wish)):

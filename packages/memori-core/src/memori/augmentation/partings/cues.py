@@ -23,7 +23,7 @@ ENDED = _cue(
       | cancel(?:l?ed) | scrapped | binned | totall?ed | wrecked | crashed | ditched | dumped | donated | returned
       | uninstalled | deleted | wiped | shaved | chopped | outgrew | outgrown | (?:got|gotten)\ rid\ of
       | traded | sank | sunk | moved\ out | dropped\ out | graduated | resigned | retired)
-      (?!\ (?:of\ |from\ )?(?:an?|some|two|three|four)\b)
+      (?!\ (?:of\ |from\ )?(?:an?|some|two|three|four|tons|lots|loads|plenty|more)\b)
     | died | dead | passed\ away | defended | divorced | separated | ended | expired | lapsed? | rehomed
     | unsubscribed | healed | cured | cleared | recovered | fired | sacked | sober | paid\ off | fell\ through
     | (?:is|are|was|'s)\ over | done\ with | for\ good | split(?:\ up)?
