@@ -121,6 +121,8 @@ def test_what_is_over_is_superseded(before, later):
 
 
 GOES_ON = [
+    ("I go to the gym twice a week.", "I left the gym at eight."),
+    ("I have a Samsung phone.", "I dropped my phone."),
     ("I live in Denver.", "I live in Denver with my sister."),
     ("I moved to Bergen last year.", "I live in Bergen with my cat."),
     ("My favourite colour is green.", "Green is my favourite colour."),

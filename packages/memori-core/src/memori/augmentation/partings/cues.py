@@ -68,6 +68,15 @@ NOW = _cue(
     case=False,
 )
 """It is so from now on."""
+ONCE = _cue(
+    r"""
+    (?:lost|finished|completed|left|dropped)\ (?:[\w']+\ ){1,3}
+    (?:card|keys?|wallet|bag|umbrella|homework|assignment|shift|packet|pack|bottle|box)
+    | dropped\ (?:[\w']+\ ){1,3}(?:phone|laptop|tablet|camera|glass|plate|cup|mug)
+    | left\ (?:[\w']+\ ){1,3}at\ (?:\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)
+    """
+)
+"""A thing of daily life was lost, fell or was used up, or somebody went home: what it belongs to goes on."""
 PASSING = _cue(
     r"""
     for\ (?:an?|one|two|three|four|five|ten|the|this)\ (?:day|night|week|weekend|fortnight|month|summer)s?

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from ...text import terms, words
-from .cues import CHANGED, ENDED, NOT_SO, NOW, ONE_MORE, PASSING, PERSON, SWITCHED
+from .cues import CHANGED, ENDED, NOT_SO, NOW, ONCE, ONE_MORE, PASSING, PERSON, SWITCHED
 
 _SOMEBODYS = re.compile(
     rf"(?:the user|[A-Z][\w-]+)'s (?:[\w-]+ ){{0,3}}?(?P<who>(?:{PERSON})s?)\b(?: (?P<name>[A-Z]\w+))?", re.I
@@ -59,7 +59,7 @@ def signs(text: str, speaker: str | None = None) -> Signs:
         text = re.sub(rf"\b{re.escape(speaker)}\b", "the user", text)
         text = text[:1].upper() + text[1:]
     verb = _VERB.match(text)
-    ended = bool(ENDED.search(text) or SWITCHED.search(text))
+    ended = bool(not ONCE.search(text) and (ENDED.search(text) or SWITCHED.search(text)))
     return Signs(
         ended=ended,
         cue=ended or bool(CHANGED.search(text) or NOW.search(text)),

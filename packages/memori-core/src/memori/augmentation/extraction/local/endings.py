@@ -12,7 +12,7 @@ from .grammar import is_name, objects, owner_of
 from .people import PETS, noun_phrase
 from .reading import Reading
 from .statements import Clause
-from .states import about
+from .states import about, slips
 from .wordlist import words
 from .work import employers, leaves_work
 
@@ -108,7 +108,11 @@ def endings_of(clause: Clause, reading: Reading, predicate: str | None) -> list[
 def _done_with(verb: Token, lemma: str, things: list[Token]) -> bool:
     """Whether a verb says that somebody no longer has, does or uses a thing: "sold the Golf", "gave up the piano"."""
     with_it = {child.lower_ for child in verb.children if child.dep_ in {"prt", "prep", "advmod"}}
+    if slips(verb, lemma):
+        return False
     if lemma == "leave":
+        if any(noun.ent_type_ == "TIME" or noun.pos_ == "NUM" for noun in objects(verb, "at")):
+            return False
         return any(is_name(thing) or thing.lemma_.lower() in _GROUPS for thing in things)
     if lemma in {"give", "hand", "turn"}:
         return bool(with_it & ({"up", "away"} if lemma == "give" else {"in"}))

@@ -22,6 +22,7 @@ _FEELING = words("fan into obsessed crazy keen fond passionate")
 _HOLD = words("have own use play speak smoke drink eat wear attend watch practice practise keep rent study do take")
 _END = words("stop quit give drop cancel")
 _PART = words("sell lose trade return cancel donate scrap crash drop")
+_FALLS = words("phone iphone ipad laptop tablet camera glass plate cup mug bottle key")
 _SCHEDULED = words(
     """
     appointment meeting wedding exam interview flight trip party deadline concert call lesson class course surgery
@@ -188,7 +189,7 @@ def _ended(reading: Reading) -> str | None:
                 word = thing.lemma_.lower()
                 return f"does {'drink' if word in _DRINKS else 'eat' if word in _EATEN else 'play'} {word}"
     given = lemma in {"give", "get"} and any(child.lower_ in {"away", "rid"} for child in verb.children)
-    if lemma in _PART or lemma == "rid" or given:
+    if (lemma in _PART and not slips(verb, lemma)) or lemma == "rid" or given:
         mine = [thing for thing in (*_things(verb), *objects(verb, "of")) if _is_ones_own(thing)]
         return about("has", mine)
     if lemma in {"swap", "switch", "change", "replace", "trade", "upgrade"} and objects(verb, "from"):
@@ -208,6 +209,11 @@ def _ended(reading: Reading) -> str | None:
         able = [child.lemma_ for child in verb.children if child.dep_ == "xcomp"]
         return f"can {able[0]}" if able else None
     return None
+
+
+def slips(verb: Token, lemma: str) -> bool:
+    """ "I dropped my phone": it fell."""
+    return lemma == "drop" and any(thing.lemma_.lower() in _FALLS for thing in _things(verb))
 
 
 def _changed(subject: Token, reading: Reading) -> str | None:
